@@ -1,0 +1,27 @@
+/* The control socket: one JSON object a line each way over a UNIX stream socket. jitsuctl(1) is its
+ * client. */
+#ifndef JITSU_ADMIN_CONTROL_H
+#define JITSU_ADMIN_CONTROL_H
+
+#include "common/error.h"
+#include "dns/dns.h"
+#include "summon/summon.h"
+
+struct event_base;
+struct control;
+
+struct control_options {
+    struct event_base *base;
+    int descriptor; /* the listening socket, non-blocking; owned by control from then on */
+    struct summoner *summoner;
+    struct dns_server *dns;
+    /* Begins a reload; `done` is called once, with NULL or what was wrong (lines of text). */
+    void (*reload)(void *argument, void (*done)(void *done_argument, const char *problem),
+                   void *done_argument);
+    void *argument;
+};
+
+struct control *control_new(const struct control_options *options, struct error *error);
+void control_free(struct control *control);
+
+#endif

@@ -1,0 +1,164 @@
+/* The configuration: the YAML file as checked C values. Read jitsud.yaml(5) for what the keys mean.
+ *
+ * A struct config is immutable once loaded and may be read by any thread. All strings and arrays in
+ * it belong to it. Durations are nanoseconds, sizes are bytes. */
+#ifndef JITSU_CONFIG_CONFIG_H
+#define JITSU_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/address.h"
+#include "common/error.h"
+#include "common/log.h"
+
+#define CONFIG_DEFAULT_FILE "/etc/jitsu/jitsud.yaml"
+
+/* Limits of the format itself; a file beyond one is an error that names it. */
+#define CONFIG_PORTS_MAX       16   /* of a service */
+#define CONFIG_ADDRESSES_MAX   8    /* of a service */
+#define CONFIG_ALIASES_MAX     64   /* of a service */
+#define CONFIG_SUMMON_FROM_MAX 64   /* prefixes of a service */
+#define CONFIG_PREWARM_MAX     16   /* spare machines of a service */
+#define CONFIG_PATH_MAX        1024 /* of any path, with its NUL */
+#define CONFIG_CMDLINE_MAX     1024 /* of a kernel command line, with its NUL */
+#define CONFIG_NAME_TEXT_MAX                                                                       \
+    254 /* of a domain name as text without its last dot, with its NUL (RFC 1035, 2.3.4) */
+
+enum config_backend { CONFIG_BACKEND_QEMU, CONFIG_BACKEND_LIBVIRT, CONFIG_BACKEND_XEN };
+enum config_network_type { CONFIG_NETWORK_BRIDGE, CONFIG_NETWORK_USER };
+enum config_hold { CONFIG_HOLD_DELAY, CONFIG_HOLD_HANDOFF, CONFIG_HOLD_PROXY };
+enum config_accel { CONFIG_ACCEL_AUTO, CONFIG_ACCEL_KVM, CONFIG_ACCEL_TCG };
+enum config_answer { CONFIG_ANSWER_AT_ONCE, CONFIG_ANSWER_WHEN_READY };
+enum config_ready {
+    CONFIG_READY_DEFAULT, /* not given: announce for an image that says it does, else tcp: its first
+                             port */
+    CONFIG_READY_ANNOUNCE,
+    CONFIG_READY_TCP, /* tcp:PORT */
+    CONFIG_READY_ARP,
+    CONFIG_READY_CONSOLE,  /* console:TEXT */
+    CONFIG_READY_XENSTORE, /* xenstore:KEY */
+    CONFIG_READY_AFTER,    /* after:TIME */
+};
+enum config_idle_connections { CONFIG_CONNECTIONS_KEEP, CONFIG_CONNECTIONS_IGNORE };
+enum config_stop { CONFIG_STOP_DESTROY, CONFIG_STOP_SHUTDOWN, CONFIG_STOP_SUSPEND };
+enum config_keep { CONFIG_KEEP_ON_DEMAND, CONFIG_KEEP_ALWAYS };
+
+/* What starts a service: bits of config_service.summon. */
+#define CONFIG_SUMMON_DNS    1u
+#define CONFIG_SUMMON_PACKET 2u
+
+/* [8080:80]: listen on 8080 for the machine's 80; [80] is both. */
+struct config_port {
+    uint16_t listen;
+    uint16_t machine;
+};
+
+struct config_network {
+    char *name;
+    enum config_network_type type;
+    enum config_hold hold;
+    char *bridge;    /* NULL on a user network */
+    bool has_prefix; /* bridge only */
+    struct prefix prefix;
+    struct address gateway; /* family 0: none */
+};
+
+struct config_zone {
+    char *name;   /* lower case, no last dot */
+    char *file;   /* absolute; NULL: SOA and NS are made from the configuration */
+    uint32_t ttl; /* seconds */
+};
+
+struct config_service {
+    char *name;                      /* lower case, no last dot */
+    char **aliases;                  /* the same */
+    char *image, *ramdisk, *cmdline; /* absolute paths; ramdisk may be NULL; cmdline may be "" */
+    char *connect, *domain, *xl; /* libvirt URI, domain name or UUID, xl.cfg; NULL if not given */
+    char *ready_text;            /* of console:TEXT or xenstore:KEY, else NULL */
+    const struct config_network *network; /* NULL only for backends that need none */
+    struct prefix *summon_from;           /* none: anybody */
+    struct address *addresses;            /* at least one */
+    struct config_port *ports;
+    uint16_t alias_count, summon_from_count;
+    uint8_t address_count, port_count;
+    uint8_t backend; /* enum config_backend; likewise the other uint8_t below */
+    uint8_t accel, answer, hold, ready, idle_connections, stop, keep;
+    uint8_t summon; /* bits */
+    uint8_t prewarm;
+    uint16_t vcpus;
+    uint16_t ready_port;  /* of tcp:PORT */
+    uint32_t ttl;         /* seconds */
+    uint32_t line;        /* where the entry begins in the file */
+    uint32_t zone;        /* index into config.zones: the longest that holds the name */
+    uint64_t ready_after; /* of after:TIME */
+    uint64_t memory;
+    uint64_t boot_timeout, answer_delay, idle, shutdown_timeout;
+};
+
+struct config {
+    char *file; /* its path as given, for messages */
+
+    struct endpoint *listen;
+    size_t listen_count;
+    unsigned workers;
+    char *user;            /* NULL: not given */
+    char *run_directory;   /* absolute */
+    char *state_directory; /* absolute */
+    bool has_metrics;
+    struct endpoint metrics;
+    enum log_level log;
+
+    uint64_t memory_limit;
+    unsigned machine_limit, start_limit;
+
+    struct config_network *networks;
+    size_t network_count;
+    struct config_zone *zones;
+    size_t zone_count;
+    struct config_service *services;
+    size_t service_count;
+
+    struct config_index *index; /* names -> services; see config_find_service */
+    struct config_arena *arena; /* owns every string and array above */
+};
+
+/* Called once for each error found: `text` is "FILE:LINE:COLUMN: what is wrong, and what was
+ * expected", in the order of the file, without a line break. */
+typedef void config_error_function(void *argument, const char *text);
+
+/* Reads and checks the whole file. Returns the configuration, owned by the caller, or NULL after
+ * having reported every error in it (a syntax error ends the reading there: it is the last one).
+ * Relative paths in the file are taken from the directory of the file.
+ * Only the file itself is read: whether images, zone files or users exist is for others to find
+ * out. */
+struct config *config_load(const char *file, config_error_function *report, void *argument);
+
+/* The same from `length` bytes in memory; `file` is the name for messages and relative paths. */
+struct config *config_parse(const char *text, size_t length, const char *file,
+                            config_error_function *report, void *argument);
+
+/* Frees it; NULL is allowed. */
+void config_free(struct config *config);
+
+/* The service of that name or alias (lower case, no last dot), or NULL. */
+const struct config_service *config_find_service(const struct config *config, const char *name);
+
+/* Do two entries of the same service differ in anything that a running machine would have to be
+ * restarted for (image, ramdisk, command line, memory, vcpus, backend, network, accel, ports,
+ * machine's side)? */
+bool config_service_same_machine(const struct config_service *a, const struct config_service *b);
+
+/* Words of the configuration for values, as they are written in the file. */
+const char *config_backend_name(unsigned backend);
+const char *config_hold_name(unsigned hold);
+const char *config_stop_name(unsigned stop);
+int config_stop_parse(const char *word, enum config_stop *stop);
+
+/* "150ms", "2m" and "32M" as in the file; used by the control tool too. Return 0, or -1. */
+int config_parse_duration(const char *text, uint64_t *nanoseconds);
+int config_parse_size(const char *text, uint64_t *bytes);
+
+#endif

@@ -1,0 +1,121 @@
+/* The authoritative DNS server: zones compiled into wire-format answers, served over UDP and TCP by
+ * worker threads. It knows nothing of machines: it is given a struct dns_host for each service,
+ * reads from it how to answer, and says through a callback that a name is wanted.
+ *
+ * Standards: RFC 1034, 1035, 2181, 2308 (negative answers), 3597, 4343 (case), 6891 (EDNS), 7766
+ * (TCP), 8482 (ANY), 8914 (extended errors). */
+#ifndef JITSU_DNS_DNS_H
+#define JITSU_DNS_DNS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/address.h"
+#include "common/error.h"
+#include "config/config.h"
+
+/* How address queries for a host are answered just now. */
+enum dns_disposition {
+    DNS_ANSWER,       /* with its addresses, at once */
+    DNS_DELAY,        /* with its addresses, dns_host.answer_delay after the query */
+    DNS_WHEN_READY,   /* keep the query until dns_server_release() */
+    DNS_NO_RESOURCES, /* SERVFAIL, extended error "no room for another machine" (limits) */
+    DNS_FAILED,       /* SERVFAIL, extended error "the machine did not start" (backing off) */
+};
+
+/* A service as DNS sees it. Owned by the caller of dns_table_build, who sets `disposition` at any
+ * time from any thread; the workers set `wanted` and `last_query`. */
+struct dns_host {
+    _Atomic uint8_t disposition; /* enum dns_disposition */
+    _Atomic bool wanted; /* set by a worker at the first address query; cleared by the owner */
+    bool summons; /* does a query want the machine at all (summon: dns)? else it is only a use */
+    const struct prefix *summon_from; /* clients that count; none: all */
+    uint16_t summon_from_count;
+    uint64_t answer_delay; /* nanoseconds */
+    _Atomic uint64_t
+        last_query; /* clock_now_coarse() of the last address query that counts; 0: none yet */
+    void *owner;    /* the caller's */
+};
+
+/* Why a host became wanted. Valid during the callback only. */
+struct dns_want {
+    struct endpoint client;
+    char name[CONFIG_NAME_TEXT_MAX]; /* as asked, without its last dot, lower case */
+    uint16_t type;                   /* 1 (A) or 28 (AAAA) */
+    uint64_t moment;                 /* clock_now() when the query was read */
+};
+
+/* Called on a worker thread when a query finds `host` summoned by DNS and not wanted before (once,
+ * until the owner clears `wanted`). The answer is sent after the call; it must not block. */
+typedef void dns_wanted_function(void *argument, struct dns_host *host,
+                                 const struct dns_want *want);
+
+/* Compiled answers; immutable. */
+struct dns_table;
+
+/* Compiles zones, zone files (through ldns) and services. hosts[i] belongs to config->services[i]
+ * and must outlive the table. Everything wrong is reported (zone files as FILE:LINE: ...), and NULL
+ * is returned if there was anything. `config` must stay valid as long as the table. */
+struct dns_table *dns_table_build(const struct config *config, struct dns_host *const *hosts,
+                                  config_error_function *report, void *argument);
+void dns_table_free(struct dns_table *table);
+
+/* One address to serve, with the sockets for one worker. The server owns them from dns_server_start
+ * on. */
+struct dns_sockets {
+    int udp; /* bound, non-blocking */
+    int tcp; /* bound and listening, non-blocking */
+};
+
+struct dns_server;
+
+struct dns_server_options {
+    unsigned workers;
+    size_t listen_count;
+    const struct dns_sockets *sockets; /* workers * listen_count: those of worker 0 first */
+    dns_wanted_function *wanted;
+    void *argument;           /* for wanted */
+    unsigned tcp_connections; /* at most, for each worker; 0: 256 */
+    uint64_t tcp_idle; /* close a silent TCP connection after this; 0: 10 s (RFC 7766, 6.2.3) */
+};
+
+/* Starts the worker threads. The table belongs to the server from then on. */
+struct dns_server *dns_server_start(const struct dns_server_options *options,
+                                    struct dns_table *table, struct error *error);
+
+/* Swaps in a new table. When this returns no worker uses the old one any more and it has been freed
+ * (queries kept for a host of the old table are answered with SERVFAIL if the host is not in the
+ * new one). */
+void dns_server_swap(struct dns_server *server, struct dns_table *table);
+
+/* Answers the queries that are kept for `host` (DNS_WHEN_READY): with its addresses (after its
+ * answer_delay) if `ready`, else with SERVFAIL and the extended error for its disposition. From any
+ * thread; returns at once. */
+void dns_server_release(struct dns_server *server, struct dns_host *host, bool ready);
+
+/* Stops the workers, closes the sockets, frees everything. */
+void dns_server_stop(struct dns_server *server);
+
+/* Counters since the start, summed over the workers. */
+enum dns_type_counter {
+    DNS_COUNT_A,
+    DNS_COUNT_AAAA,
+    DNS_COUNT_SOA,
+    DNS_COUNT_NS,
+    DNS_COUNT_ANY,
+    DNS_COUNT_OTHER,
+    DNS_TYPE_COUNTERS
+};
+enum dns_transport { DNS_UDP, DNS_TCP, DNS_TRANSPORTS };
+#define DNS_RCODE_COUNTERS 17 /* 0 to 15 by value, 16 for BADVERS */
+struct dns_statistics {
+    uint64_t queries[DNS_TYPE_COUNTERS][DNS_TRANSPORTS];
+    uint64_t answers[DNS_RCODE_COUNTERS];
+    uint64_t dropped;   /* not answered: no DNS header, or a response */
+    uint64_t truncated; /* answered with TC */
+};
+void dns_server_statistics(const struct dns_server *server, struct dns_statistics *statistics);
+
+#endif

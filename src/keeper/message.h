@@ -1,0 +1,125 @@
+/* What front and keeper say to each other: fixed-size typed messages over a SOCK_SEQPACKET socket
+ * pair, one a packet; a descriptor may come along. Both ends are the same program, so the layout is
+ * the compiler's; each side still checks what it receives (message_receive). */
+#ifndef JITSU_KEEPER_MESSAGE_H
+#define JITSU_KEEPER_MESSAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/address.h"
+#include "common/error.h"
+#include "config/config.h"
+
+enum message_type {
+    /* front -> keeper */
+    MESSAGE_LISTEN =
+        1,         /* open a listening socket that the configuration names; answered by LISTENING */
+    MESSAGE_START, /* start the machine of a service */
+    MESSAGE_STOP,  /* stop it, by `stop.mode` */
+    MESSAGE_RELOAD, /* read the configuration file again; answered by RELOADED */
+    /* keeper -> front */
+    MESSAGE_LISTENING, /* with the descriptor, or with an error */
+    MESSAGE_RELOADED,  /* done, or an error: the old configuration stays in force */
+    MESSAGE_MACHINE,   /* a machine that runs already: one for each, at the beginning of a link */
+    MESSAGE_SYNCHRONISED, /* all MACHINE messages have been sent */
+    MESSAGE_SPAWNED,      /* the machine's process exists */
+    MESSAGE_ENTERED,      /* its kernel has been entered (bundled unikernels only) */
+    MESSAGE_READY,        /* it takes traffic */
+    MESSAGE_FAILED,       /* a START did not work; there is no machine */
+    MESSAGE_EXITED,       /* a machine that was spawned is gone, asked for or not */
+    MESSAGE_SUSPENDED,    /* it was suspended, as asked; the next START resumes it */
+    MESSAGE_CONSOLE,      /* what its console printed */
+    MESSAGE_TYPES,
+};
+
+/* Where connections for a service's port reach its machine on a user network. */
+struct message_forward {
+    uint16_t machine; /* the machine's port */
+    uint16_t host;    /* on 127.0.0.1 */
+};
+
+#define MESSAGE_TEXT_MAX    512
+#define MESSAGE_CONSOLE_MAX 1024
+
+struct message {
+    uint32_t type;   /* enum message_type */
+    uint32_t serial; /* LISTEN and RELOAD: chosen by the front, repeated in the answer.
+                        START: number of this run of the machine, chosen by the front, repeated in
+                        every message about the machine that came of it. */
+    char service[CONFIG_NAME_TEXT_MAX]; /* its name; "" where it does not concern one */
+    union {
+        struct {
+            struct endpoint endpoint;
+            bool stream;     /* TCP, listening; else UDP */
+            bool reuse_port; /* SO_REUSEPORT: several sockets of one address (DNS workers) */
+        } listen;
+        struct {
+            uint8_t mode; /* enum config_stop */
+        } stop;
+        struct {
+            uint64_t
+                digest; /* of the file's content (message_digest): both must have read the same */
+        } reload;
+        struct {
+            bool failed;
+            char text[MESSAGE_TEXT_MAX]; /* why; for a person */
+        } answer;                        /* LISTENING, RELOADED */
+        struct {
+            uint64_t moment; /* clock_now() of what is reported */
+            int32_t pid;     /* 0: no process of its own */
+            bool ready;      /* MACHINE: it takes traffic already */
+            bool prewarmed;  /* SPAWNED: a spare one was used */
+            uint8_t forward_count;
+            struct message_forward forwards[CONFIG_PORTS_MAX];
+            char domain[64]; /* libvirt, Xen: its name or id; else "" */
+            double started;  /* MACHINE: seconds since the epoch */
+        } machine;           /* MACHINE, SPAWNED, ENTERED, READY */
+        struct {
+            uint64_t moment;
+            bool asked_for;              /* EXITED: by a STOP */
+            char text[MESSAGE_TEXT_MAX]; /* why, in words for a person: exit status, signal, last
+                                            console line; "" if asked for */
+        } end;                           /* FAILED, EXITED */
+        struct {
+            uint16_t length;
+            uint8_t bytes[MESSAGE_CONSOLE_MAX];
+        } console;
+    };
+};
+
+/* A zeroed message of that type about `service` (NULL: none). */
+struct message message_make(enum message_type type, uint32_t serial, const char *service);
+
+/* Sends it, with `descriptor` if that is not -1 (the caller keeps its own). Only as many bytes as
+ * the type needs are sent. Returns 0, or -1 with errno (EAGAIN: full). */
+int message_send(int socket, const struct message *message, int descriptor);
+
+/* Receives one and checks it: known type, right length, strings ended, counts in range. Returns 1;
+ * 0 at the end of the stream; -1 with errno (EAGAIN: none there; EBADMSG: not a message).
+ * `*descriptor` is -1 or belongs to the caller. */
+int message_receive(int socket, struct message *message, int *descriptor);
+
+/* FNV-1a, 64 bits: to notice that a file changed, not to protect it. */
+uint64_t message_digest(const void *bytes, uint64_t length);
+
+/* One end of a link on an event loop: queues what the socket does not take at once, in order. */
+struct event_base;
+struct message_link;
+
+/* `received` owns `descriptor` (-1: none). It may free the link. `lost` is called once, when the
+ * other end has gone or talks nonsense; the link is then closed but not freed. */
+typedef void message_received_function(void *argument, const struct message *message,
+                                       int descriptor);
+typedef void message_lost_function(void *argument, const char *why);
+
+/* Takes over `socket`. NULL if memory is exhausted. */
+struct message_link *message_link_new(struct event_base *base, int socket,
+                                      message_received_function *received,
+                                      message_lost_function *lost, void *argument);
+
+/* Sends or queues; never fails (a lost link drops it). Takes a duplicate of `descriptor`. */
+void message_link_send(struct message_link *link, const struct message *message, int descriptor);
+void message_link_free(struct message_link *link);
+
+#endif

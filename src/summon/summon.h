@@ -1,0 +1,167 @@
+/* The summoner: the services, their machines' states, limits, reaping and what is remembered. It
+ * ties DNS, holding and the keeper together and decides; those rooms do. Main loop of the front,
+ * one thread (DNS workers reach it through dns_wanted_function only, which it implements with a
+ * queue and a wake-up). */
+#ifndef JITSU_SUMMON_SUMMON_H
+#define JITSU_SUMMON_SUMMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/address.h"
+#include "common/error.h"
+#include "config/config.h"
+#include "dns/dns.h"
+#include "hold/proxy.h"
+#include "keeper/message.h"
+#include "summon/machine_state.h"
+
+struct event_base;
+struct summoner;
+struct service; /* one service of the running configuration */
+
+/* Phases of a start, nanoseconds since the machine was wanted; 0: not reached (or not known). */
+struct start_phases {
+    uint64_t spawned, entered, ready, first_byte;
+};
+
+#define CAUSE_TEXT_MAX  64
+#define REASON_TEXT_MAX 512
+
+/* One transition, as `jitsuctl events` shows it. `from` == `to` == running marks the first byte
+ * that reached a client after a start: it carries the complete phases. */
+struct transition {
+    uint64_t number; /* counts up from 1 within one life of the front */
+    double time;     /* seconds since the epoch */
+    char service[CONFIG_NAME_TEXT_MAX];
+    enum machine_state from, to;
+    char cause[CAUSE_TEXT_MAX];   /* "dns", "connection", "command", "keep", "idle", "ready",
+                                     "first-byte", "boot-timeout", "exited", "start-failed", "reload",
+                                     ... */
+    char reason[REASON_TEXT_MAX]; /* more words where there are any: why a start failed; else "" */
+    bool has_client;
+    struct endpoint client;               /* who caused it */
+    char query[CONFIG_NAME_TEXT_MAX + 8]; /* "www.example.org A", or "" */
+    struct start_phases phases;
+};
+
+/* --- life --- */
+
+struct summoner_options {
+    struct event_base *base;
+    const struct config
+        *config;            /* owned by the caller, must outlive the summoner or the next reload */
+    const char *store_path; /* the SQLite file; NULL: remember nothing */
+};
+
+/* Makes the services. Nothing is listened on or started before summoner_run(). */
+struct summoner *summoner_new(const struct summoner_options *options, struct error *error);
+
+/* The hosts for dns_table_build(), in the order of config->services. Valid until the next reload or
+ * free. */
+struct dns_host *const *summoner_dns_hosts(const struct summoner *summoner);
+dns_wanted_function summoner_dns_wanted; /* argument: the summoner */
+
+/* Connects it to the running DNS server, whose queries it releases. */
+void summoner_set_dns(struct summoner *summoner, struct dns_server *server);
+
+/* Gives it a (new) link to a keeper: what that says it has is compared with what is remembered. */
+void summoner_set_keeper(struct summoner *summoner, struct message_link *link);
+/* A message from the keeper that concerns a machine (not LISTENING, RELOADED). */
+void summoner_keeper_message(struct summoner *summoner, const struct message *message);
+/* The keeper is gone: starts wait until the next summoner_set_keeper(). */
+void summoner_keeper_lost(struct summoner *summoner);
+
+/* A listening socket for service and port has been opened: hands it to the hold. */
+int summoner_listen(struct summoner *summoner, const char *service, const struct endpoint *endpoint,
+                    uint16_t machine_port, int descriptor);
+
+/* Takes up a new configuration: services that are the same keep their machine and connections,
+ * those that are gone are stopped, changed ones get the new settings at their next start. Call the
+ * DNS table's build and swap between prepare and commit: prepare makes the new hosts, commit frees
+ * what is no longer there. */
+int summoner_reload_prepare(struct summoner *summoner, const struct config *config,
+                            struct error *error);
+struct dns_host *const *summoner_reload_hosts(const struct summoner *summoner);
+void summoner_reload_commit(struct summoner *summoner);
+void summoner_reload_abandon(struct summoner *summoner);
+
+/* Asks every machine to stop (--stop-machines); `done` is called when none is left. */
+void summoner_stop_all(struct summoner *summoner, void (*done)(void *argument), void *argument);
+
+/* Writes what is to be remembered and frees it; machines stay as they are. */
+void summoner_free(struct summoner *summoner);
+
+/* --- what admin asks --- */
+
+/* NULL if there is none of that name or alias. */
+struct service *summoner_find(struct summoner *summoner, const char *name);
+size_t summoner_service_count(const struct summoner *summoner);
+struct service *summoner_service(struct summoner *summoner,
+                                 size_t index); /* in the order of the configuration */
+const struct config *summoner_config(const struct summoner *summoner);
+
+/* Starts or stops by command; returns -1 with the reason if that is refused now. Both return 0 also
+ * if it is (being) done already. */
+int summoner_start(struct summoner *summoner, struct service *service, struct error *error);
+int summoner_stop(struct summoner *summoner, struct service *service, enum config_stop mode,
+                  struct error *error);
+
+struct service_status {
+    const struct config_service *config;
+    enum machine_state state;
+    int pid;         /* 0: none */
+    char domain[64]; /* "" : none */
+    double started;  /* seconds since the epoch; 0: not running */
+    double last_use; /* 0: never */
+    double retry;    /* failed: when it may be tried again; else 0 */
+    size_t connections;
+    uint64_t starts, failures;   /* since it is remembered */
+    char error[REASON_TEXT_MAX]; /* of the last failure; "" after a good start */
+};
+void service_status(const struct service *service, struct service_status *status);
+
+struct limits_status {
+    uint64_t memory, memory_limit;
+    unsigned machines, machine_limit;
+    unsigned starts, start_limit; /* at this moment */
+    unsigned waiting;             /* starts that wait for their turn */
+};
+void summoner_limits(const struct summoner *summoner, struct limits_status *limits);
+
+/* --- what happened --- */
+
+typedef void transition_function(void *argument, const struct transition *transition);
+
+/* Calls `function` for each of the last transitions that are remembered in memory (1,024), oldest
+ * first. */
+void summoner_history(struct summoner *summoner, transition_function *function, void *argument);
+
+/* Calls `function` at every transition from now on, until unsubscribed. */
+struct subscription;
+struct subscription *summoner_subscribe(struct summoner *summoner, transition_function *function,
+                                        void *argument);
+void summoner_unsubscribe(struct summoner *summoner, struct subscription *subscription);
+
+/* What a console printed: the last of it (at most 64 KiB, oldest first), and what comes. */
+typedef void console_function(void *argument, const struct service *service, const void *bytes,
+                              size_t length);
+size_t service_console(const struct service *service, const char **bytes);
+struct subscription *summoner_subscribe_console(struct summoner *summoner, struct service *service,
+                                                console_function *function, void *argument);
+
+/* Counters for metrics, since the front started. */
+struct summon_counter_visitor {
+    void (*starts)(void *argument, const char *service, const char *cause, uint64_t count);
+    void (*failures)(void *argument, const char *service, const char *reason, uint64_t count);
+    void (*stops)(void *argument, const char *service, const char *reason, uint64_t count);
+    void *argument;
+};
+void summoner_counters(const struct summoner *summoner,
+                       const struct summon_counter_visitor *visitor);
+
+void summoner_proxy_statistics(const struct summoner *summoner,
+                               struct proxy_statistics *statistics);
+
+#endif
