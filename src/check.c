@@ -1,0 +1,68 @@
+#include "check.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "dns/dns.h"
+#include "keeper/image.h"
+
+static void print_problem(void *argument, const char *text)
+{
+    fprintf(argument, "%s\n", text);
+}
+
+static bool check_zones(const struct config *config, FILE *problems)
+{
+    struct dns_host *hosts = calloc(config->service_count + 1, sizeof *hosts);
+    struct dns_host **pointers = calloc(config->service_count + 1, sizeof *pointers);
+    struct dns_table *table = NULL;
+    if (hosts && pointers) {
+        for (size_t i = 0; i < config->service_count; i++)
+            pointers[i] = &hosts[i];
+        table = dns_table_build(config, pointers, print_problem, problems);
+    } else {
+        fprintf(problems, "memory is exhausted\n");
+    }
+    bool good = table != NULL;
+    dns_table_free(table);
+    free(pointers);
+    free(hosts);
+    return good;
+}
+
+static size_t check_images(const struct config *config, FILE *problems)
+{
+    size_t warnings = 0;
+    const char *last = NULL; /* neighbours mostly share their image, as one string */
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        struct image image;
+        struct error error;
+        if (service->image && service->image != last &&
+            image_examine(service->image, &image, &error) != 0) {
+            fprintf(problems, "%s:%u: warning: %s: %s\n", config->file, service->line,
+                    service->name, error.text);
+            warnings++;
+        }
+        last = service->image;
+        if (service->ramdisk && access(service->ramdisk, R_OK) != 0) {
+            fprintf(problems, "%s:%u: warning: %s: cannot read ramdisk %s\n", config->file,
+                    service->line, service->name, service->ramdisk);
+            warnings++;
+        }
+    }
+    return warnings;
+}
+
+bool check_configuration(const struct config *config, FILE *verdict, FILE *problems)
+{
+    if (!check_zones(config, problems))
+        return false;
+    size_t warnings = check_images(config, problems);
+    fprintf(verdict, "%s: good: %zu zones, %zu services", config->file, config->zone_count,
+            config->service_count);
+    if (warnings)
+        fprintf(verdict, ", %zu warnings", warnings);
+    fputc('\n', verdict);
+    return true;
+}

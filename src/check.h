@@ -1,0 +1,15 @@
+/* jitsud -t: is the configuration, with everything that it names, fit to be served? */
+#ifndef JITSU_CHECK_H
+#define JITSU_CHECK_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "config/config.h"
+
+/* Compiles the zones and looks at each image and ramdisk. Problems go to `problems`, one a line,
+ * the verdict to `verdict`. A machine's missing image is a warning only: the other services would
+ * still be served. */
+bool check_configuration(const struct config *config, FILE *verdict, FILE *problems);
+
+#endif
