@@ -42,7 +42,8 @@ ssize_t descriptor_receive(int socket, void *bytes, size_t capacity, int *passed
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
                              .msg_control = &ancillary,
-                             .msg_controllen = sizeof ancillary};
+                             /* Not CMSG_SPACE, which has room for a second one that would leak. */
+                             .msg_controllen = CMSG_LEN(sizeof(int))};
     *passed = -1;
     ssize_t length;
     do

@@ -5,6 +5,7 @@
 #define JITSU_KEEPER_MESSAGE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/address.h"
@@ -91,11 +92,19 @@ struct message {
 /* A zeroed message of that type about `service` (NULL: none). */
 struct message message_make(enum message_type type, uint32_t serial, const char *service);
 
+/* How many bytes of a valid `message` are sent: texts and console bytes only as long as they are.
+ */
+size_t message_size(const struct message *message);
+
+/* Checks bytes that another process sent, and copies them into `message`, whose rest becomes zero:
+ * known type, right length, strings ended, values in range. Returns 0, or -1 with errno EBADMSG. */
+int message_check(const void *bytes, size_t length, struct message *message);
+
 /* Sends it, with `descriptor` if that is not -1 (the caller keeps its own). Only as many bytes as
  * the type needs are sent. Returns 0, or -1 with errno (EAGAIN: full). */
 int message_send(int socket, const struct message *message, int descriptor);
 
-/* Receives one and checks it: known type, right length, strings ended, counts in range. Returns 1;
+/* Receives one and checks it (message_check; only LISTENING comes with a descriptor). Returns 1;
  * 0 at the end of the stream; -1 with errno (EAGAIN: none there; EBADMSG: not a message).
  * `*descriptor` is -1 or belongs to the caller. */
 int message_receive(int socket, struct message *message, int *descriptor);
@@ -120,6 +129,16 @@ struct message_link *message_link_new(struct event_base *base, int socket,
 
 /* Sends or queues; never fails (a lost link drops it). Takes a duplicate of `descriptor`. */
 void message_link_send(struct message_link *link, const struct message *message, int descriptor);
+
+/* From now on receives nothing while more than `most_queued` messages wait to be sent: an end that
+ * asks and never reads the answers then waits too, instead of filling the memory. Of two ends only
+ * one may do so, or both may wait for each other forever. */
+void message_link_hold_back(struct message_link *link, size_t most_queued);
+
+/* How many messages wait to be sent. */
+size_t message_link_queued(const struct message_link *link);
+
+/* Closes and frees it (NULL is allowed); what is still queued is not sent. */
 void message_link_free(struct message_link *link);
 
 #endif

@@ -1,0 +1,179 @@
+#include "keeper/message.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/descriptor.h"
+
+/* Length of a message up to and with `member`. */
+#define UNTIL(member) (offsetof(struct message, member) + sizeof((struct message *)0)->member)
+
+struct message message_make(enum message_type type, uint32_t serial, const char *service)
+{
+    struct message message;
+    /* Not an initializer: padding goes over the socket too and must not hold old memory. */
+    memset(&message, 0, sizeof message);
+    message.type = type;
+    message.serial = serial;
+    if (service)
+        strncpy(message.service, service, sizeof message.service - 1);
+    return message;
+}
+
+static size_t text_length(const char text[MESSAGE_TEXT_MAX])
+{
+    return strnlen(text, MESSAGE_TEXT_MAX - 1) + 1;
+}
+
+size_t message_size(const struct message *message)
+{
+    switch (message->type) {
+    case MESSAGE_LISTEN:
+        return UNTIL(listen);
+    case MESSAGE_STOP:
+        return UNTIL(stop);
+    case MESSAGE_RELOAD:
+        return UNTIL(reload);
+    case MESSAGE_LISTENING:
+    case MESSAGE_RELOADED:
+        return offsetof(struct message, answer.text) + text_length(message->answer.text);
+    case MESSAGE_MACHINE:
+    case MESSAGE_SPAWNED:
+    case MESSAGE_ENTERED:
+    case MESSAGE_READY:
+        return UNTIL(machine);
+    case MESSAGE_FAILED:
+    case MESSAGE_EXITED:
+        return offsetof(struct message, end.text) + text_length(message->end.text);
+    case MESSAGE_SUSPENDED:
+        return UNTIL(end.moment);
+    case MESSAGE_CONSOLE:
+        return offsetof(struct message, console.bytes) + message->console.length;
+    default: /* START and SYNCHRONISED have nothing more */
+        return UNTIL(service);
+    }
+}
+
+static bool is_about_machine(uint32_t type)
+{
+    switch (type) {
+    case MESSAGE_LISTEN:
+    case MESSAGE_RELOAD:
+    case MESSAGE_LISTENING:
+    case MESSAGE_RELOADED:
+    case MESSAGE_SYNCHRONISED:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* Looks at a bool as the byte it is: reading another value than 0 or 1 through it is undefined. */
+static bool is_bool(const bool *value)
+{
+    unsigned char byte;
+    memcpy(&byte, value, 1);
+    return byte <= 1;
+}
+
+static bool is_ended(const char *text, size_t size)
+{
+    return memchr(text, '\0', size) != NULL;
+}
+
+static bool is_endpoint(const struct endpoint *endpoint)
+{
+    static const uint8_t zeroes[12];
+    if (endpoint->address.family == AF_INET)
+        return memcmp(endpoint->address.bytes + 4, zeroes, sizeof zeroes) == 0;
+    return endpoint->address.family == AF_INET6;
+}
+
+/* Is the part that belongs to the type in order? */
+static bool body_is_valid(const struct message *message)
+{
+    switch (message->type) {
+    case MESSAGE_LISTEN:
+        return is_endpoint(&message->listen.endpoint) && is_bool(&message->listen.stream) &&
+               is_bool(&message->listen.reuse_port);
+    case MESSAGE_STOP:
+        return message->stop.mode <= CONFIG_STOP_SUSPEND;
+    case MESSAGE_LISTENING:
+    case MESSAGE_RELOADED:
+        return is_bool(&message->answer.failed) &&
+               is_ended(message->answer.text, sizeof message->answer.text);
+    case MESSAGE_MACHINE:
+    case MESSAGE_SPAWNED:
+    case MESSAGE_ENTERED:
+    case MESSAGE_READY:
+        return is_bool(&message->machine.ready) && is_bool(&message->machine.prewarmed) &&
+               message->machine.pid >= 0 && message->machine.forward_count <= CONFIG_PORTS_MAX &&
+               is_ended(message->machine.domain, sizeof message->machine.domain) &&
+               isfinite(message->machine.started) && message->machine.started >= 0;
+    case MESSAGE_FAILED:
+    case MESSAGE_EXITED:
+        return is_bool(&message->end.asked_for) &&
+               is_ended(message->end.text, sizeof message->end.text);
+    case MESSAGE_CONSOLE:
+        return message->console.length <= MESSAGE_CONSOLE_MAX;
+    default:
+        return true;
+    }
+}
+
+int message_check(const void *bytes, size_t length, struct message *message)
+{
+    memset(message, 0, sizeof *message);
+    if (length < UNTIL(service) || length > sizeof *message)
+        goto bad;
+    memcpy(message, bytes, length);
+    if (message->type < MESSAGE_LISTEN || message->type >= MESSAGE_TYPES ||
+        !is_ended(message->service, sizeof message->service) ||
+        (is_about_machine(message->type) && message->service[0] == '\0'))
+        goto bad;
+    /* What was not received reads as zeroes, so looking at it is safe; whether the length is right
+     * is known only when the counts in it are. */
+    if (!body_is_valid(message) || message_size(message) != length)
+        goto bad;
+    return 0;
+
+bad:
+    errno = EBADMSG;
+    return -1;
+}
+
+int message_send(int socket, const struct message *message, int descriptor)
+{
+    return descriptor_send(socket, message, message_size(message), descriptor);
+}
+
+int message_receive(int socket, struct message *message, int *descriptor)
+{
+    struct message bytes;
+    ssize_t length = descriptor_receive(socket, &bytes, sizeof bytes, descriptor);
+    if (length == 0)
+        return 0;
+    if (length < 0) {
+        if (errno == EMSGSIZE)
+            errno = EBADMSG;
+        return -1;
+    }
+    if (message_check(&bytes, (size_t)length, message) == 0 &&
+        (*descriptor == -1 || message->type == MESSAGE_LISTENING))
+        return 1;
+    descriptor_close(descriptor);
+    errno = EBADMSG;
+    return -1;
+}
+
+uint64_t message_digest(const void *bytes, uint64_t length)
+{
+    const uint8_t *byte = bytes;
+    uint64_t digest = UINT64_C(0xcbf29ce484222325);
+    for (uint64_t i = 0; i < length; i++)
+        digest = (digest ^ byte[i]) * UINT64_C(0x100000001b3);
+    return digest;
+}
