@@ -1,0 +1,56 @@
+#include "config/unbuilt.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+enum match { EXACTLY, BEGINNING, ANYTHING };
+
+static const struct {
+    const char *key;
+    enum match match;
+    const char *value;
+    const char *message;
+} unbuilt[] = {
+    {"type", EXACTLY, "bridge", "networks of type 'bridge' are not built yet; expected 'user'"},
+    {"hold", EXACTLY, "delay", "hold 'delay' is not built yet; expected 'proxy'"},
+    {"hold", EXACTLY, "handoff", "hold 'handoff' is not built yet; expected 'proxy'"},
+    {"backend", EXACTLY, "libvirt", "backend 'libvirt' is not built yet; expected 'qemu'"},
+    {"backend", EXACTLY, "xen", "backend 'xen' is not built yet; expected 'qemu'"},
+    {"connect", ANYTHING, NULL,
+     "'connect' is for backend 'libvirt', which is not built yet; expected no such key"},
+    {"domain", ANYTHING, NULL,
+     "'domain' is for backend 'libvirt', which is not built yet; expected no such key"},
+    {"xl", ANYTHING, NULL,
+     "'xl' is for backend 'xen', which is not built yet; expected no such key"},
+    {"ready", EXACTLY, "arp",
+     "ready 'arp' is not built yet; expected 'announce', tcp:PORT, console:TEXT or after:TIME"},
+    {"ready", BEGINNING, "xenstore:",
+     "ready 'xenstore:' is not built yet; expected 'announce', tcp:PORT, console:TEXT or "
+     "after:TIME"},
+    {"name", BEGINNING, "*.",
+     "names with a wildcard are not built yet; expected a whole name such as www.example.org"},
+    {"aliases", BEGINNING, "*.",
+     "names with a wildcard are not built yet; expected a whole name such as www.example.org"},
+};
+
+static bool matches(enum match match, const char *pattern, const char *value)
+{
+    switch (match) {
+    case EXACTLY:
+        return strcmp(pattern, value) == 0;
+    case BEGINNING:
+        return strncmp(pattern, value, strlen(pattern)) == 0;
+    case ANYTHING:
+        break;
+    }
+    return true;
+}
+
+const char *config_unbuilt(const char *key, const char *value)
+{
+    for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++)
+        if (strcmp(unbuilt[i].key, key) == 0 && matches(unbuilt[i].match, unbuilt[i].value, value))
+            return unbuilt[i].message;
+    return NULL;
+}
