@@ -140,6 +140,10 @@ struct config *config_load(const char *file, config_error_function *report, void
 struct config *config_parse(const char *text, size_t length, const char *file,
                             config_error_function *report, void *argument);
 
+/* The bytes of the file, at most CONFIG_FILE_MAX of them, owned by the caller: for those who must
+ * know that two processes read the same. NULL with the reason in `error`. */
+char *config_read(const char *file, size_t *length, struct error *error);
+
 /* Frees it; NULL is allowed. */
 void config_free(struct config *config);
 
