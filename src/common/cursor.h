@@ -60,7 +60,7 @@ static inline uint8_t reader_u8(struct reader *reader)
 static inline uint16_t reader_u16(struct reader *reader)
 {
     const uint8_t *b = reader_take(reader, 2);
-    return b ? (uint16_t)(b[0] << 8 | b[1]) : 0;
+    return (uint16_t)(b ? b[0] << 8 | b[1] : 0);
 }
 
 static inline uint32_t reader_u32(struct reader *reader)

@@ -81,7 +81,8 @@ struct dns_server_options {
     uint64_t tcp_idle; /* close a silent TCP connection after this; 0: 10 s (RFC 7766, 6.2.3) */
 };
 
-/* Starts the worker threads. The table belongs to the server from then on. */
+/* Starts the worker threads. The sockets belong to the server in any case; the table does once it
+ * has started. NULL if it could not. */
 struct dns_server *dns_server_start(const struct dns_server_options *options,
                                     struct dns_table *table, struct error *error);
 

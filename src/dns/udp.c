@@ -1,0 +1,263 @@
+/* UDP: batches of queries in, batches of responses out, each response in its query's buffer. */
+#include "config.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "dns/worker.h"
+
+/* Batches handled in one wake-up, so that other sockets get their turn. */
+#define BATCHES_MAX 16
+
+/* How often, and for how long each time, a full socket is waited for before responses are dropped.
+ */
+#define SEND_RETRIES           3
+#define SEND_WAIT_MILLISECONDS 1
+
+union control {
+    struct cmsghdr header;
+    char ipv4[CMSG_SPACE(sizeof(struct in_pktinfo))];
+    char ipv6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+/* What a batch needs of one packet. headers[i] may point to any slot's: they change places. */
+struct slot_memory {
+    struct sockaddr_in6 address; /* or sockaddr_in */
+    struct iovec part;
+    union control control;
+};
+
+struct udp_socket {
+    struct worker *worker;
+    struct event *event;
+    int descriptor;
+    bool any_address; /* bound to 0.0.0.0 or ::, so responses must name their source */
+    struct mmsghdr headers[UDP_BATCH];
+    struct slot_memory memory[UDP_BATCH];
+    struct question questions[UDP_BATCH];
+    _Alignas(CACHE_LINE) uint8_t packets[UDP_BATCH][UDP_PACKET_SIZE];
+};
+
+/* Makes a header ready to receive into. */
+static void reset(const struct udp_socket *socket, struct msghdr *header)
+{
+    header->msg_namelen = sizeof(struct sockaddr_in6);
+    header->msg_iov->iov_len = UDP_PACKET_SIZE;
+    header->msg_controllen = socket->any_address ? sizeof(union control) : 0;
+}
+
+/* The ancillary data of a query names the address that it was sent to and the interface it came in
+ * by; sent with the response it makes that the source. The way out is the routing table's to choose
+ * (but for link-local addresses, which mean nothing without their interface). */
+static void release_interface(struct msghdr *header)
+{
+    struct cmsghdr *part = CMSG_FIRSTHDR(header);
+    if (!part)
+        return;
+    if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO) {
+        struct in_pktinfo *info = (struct in_pktinfo *)CMSG_DATA(part);
+        info->ipi_ifindex = 0;
+    } else if (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_PKTINFO) {
+        struct in6_pktinfo *info = (struct in6_pktinfo *)CMSG_DATA(part);
+        if (!IN6_IS_ADDR_LINKLOCAL(&info->ipi6_addr))
+            info->ipi6_ifindex = 0;
+    }
+}
+
+/* sendmmsg, with patience for a full socket. Returns how many were sent; 0: not even the first. */
+static int send_some(int descriptor, struct mmsghdr *headers, unsigned count)
+{
+    for (int retry = 0;; retry++) {
+        int sent = sendmmsg(descriptor, headers, count, MSG_DONTWAIT);
+        if (sent > 0)
+            return sent;
+        if (errno != EINTR && errno != EAGAIN && errno != ENOBUFS)
+            return 0;
+        if (retry == SEND_RETRIES)
+            return 0;
+        struct pollfd wait = {.fd = descriptor, .events = POLLOUT};
+        poll(&wait, 1, SEND_WAIT_MILLISECONDS);
+    }
+}
+
+/* Sends all; those that cannot be sent are dropped, and counted. */
+static void send_all(struct udp_socket *socket, struct mmsghdr *headers, unsigned count_left)
+{
+    while (count_left > 0) {
+        int sent = send_some(socket->descriptor, headers, count_left);
+        if (sent == 0) {
+            count(&socket->worker->counters.dropped);
+            sent = 1;
+        }
+        headers += sent;
+        count_left -= (unsigned)sent;
+    }
+}
+
+void udp_send(struct worker *worker, const struct peer *peer, const uint8_t *packet, size_t length)
+{
+    struct iovec part = {.iov_base = (void *)packet, .iov_len = length};
+    struct mmsghdr header = {.msg_hdr = {.msg_name = (void *)peer->address,
+                                         .msg_namelen = peer->address_length,
+                                         .msg_iov = &part,
+                                         .msg_iovlen = 1,
+                                         .msg_control = (void *)peer->control,
+                                         .msg_controllen = peer->control_length}};
+    (void)worker;
+    send_all(peer->udp, &header, 1);
+}
+
+/* A source port of 0 cannot be answered. */
+static bool has_port(const struct sockaddr *address)
+{
+    return ((const struct sockaddr_in *)address)->sin_port !=
+           0; /* the same place in sockaddr_in6 */
+}
+
+/* Answers the query that headers[i] holds, in place. False if there is no response. */
+static bool answer_one(struct udp_socket *socket, struct msghdr *header,
+                       const struct question *question)
+{
+    if (socket->any_address)
+        release_interface(header);
+    struct peer peer = {.address = header->msg_name,
+                        .address_length = header->msg_namelen,
+                        .udp = socket,
+                        .control = header->msg_control,
+                        .control_length = header->msg_controllen};
+    header->msg_iov->iov_len =
+        worker_answer(socket->worker, question, header->msg_iov->iov_base, &peer);
+    return header->msg_iov->iov_len > 0;
+}
+
+static void swap_headers(struct mmsghdr *a, struct mmsghdr *b)
+{
+    struct mmsghdr kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+/* Parses all, then answers all: while the first are parsed, what the last need comes into the
+ * cache. Responses end up in the first headers. */
+static void handle_batch(struct udp_socket *socket, unsigned received)
+{
+    const struct dns_table *table = socket->worker->table;
+    struct mmsghdr *headers = socket->headers;
+    unsigned parsed = 0, responses = 0;
+
+    for (unsigned i = 0; i < received; i++) {
+        const struct msghdr *header = &headers[i].msg_hdr;
+        if (!has_port(header->msg_name) ||
+            !question_parse(&socket->questions[parsed], header->msg_iov->iov_base,
+                            headers[i].msg_len, table->seed)) {
+            count(&socket->worker->counters.dropped);
+            continue;
+        }
+        table_prefetch_slot(table, socket->questions[parsed].hash);
+        if (i != parsed)
+            swap_headers(&headers[i], &headers[parsed]);
+        parsed++;
+    }
+    for (unsigned i = 0; i < parsed; i++)
+        table_prefetch_node(table, socket->questions[i].hash);
+    for (unsigned i = 0; i < parsed; i++) {
+        if (!answer_one(socket, &headers[i].msg_hdr, &socket->questions[i]))
+            continue;
+        if (i != responses)
+            swap_headers(&headers[i], &headers[responses]);
+        responses++;
+    }
+    send_all(socket, headers, responses);
+    for (unsigned i = 0; i < received; i++)
+        reset(socket, &headers[i].msg_hdr);
+}
+
+static void readable(evutil_socket_t descriptor, short what, void *argument)
+{
+    struct udp_socket *socket = argument;
+    int received;
+    (void)what;
+
+    socket->worker->now = clock_now_coarse();
+    for (int batch = 0; batch < BATCHES_MAX; batch++) {
+        received = recvmmsg((int)descriptor, socket->headers, UDP_BATCH, MSG_DONTWAIT, NULL);
+        if (received > 0)
+            handle_batch(socket, (unsigned)received);
+        if (received < UDP_BATCH)
+            break;
+    }
+    if (received < 0 && errno != EAGAIN && errno != EINTR)
+        log_debug("DNS: receiving over UDP: %s", strerror(errno));
+}
+
+/* Finds out whether the socket is bound to all addresses, and has the kernel say, then, to which a
+ * query came. */
+static int ask_for_addresses(struct udp_socket *socket, struct error *error)
+{
+    struct sockaddr_storage bound;
+    socklen_t length = sizeof bound;
+    struct endpoint endpoint;
+    static const uint8_t any[16];
+    int on = 1, status;
+
+    if (getsockname(socket->descriptor, (struct sockaddr *)&bound, &length) != 0 ||
+        endpoint_from_sockaddr((struct sockaddr *)&bound, &endpoint) != 0)
+        return error_set_errno(error, "DNS: cannot tell what a UDP socket is bound to");
+    socket->any_address = memcmp(endpoint.address.bytes, any, sizeof any) == 0;
+    if (!socket->any_address)
+        return 0;
+    if (bound.ss_family == AF_INET)
+        status = setsockopt(socket->descriptor, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+    else
+        status = setsockopt(socket->descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
+    if (status != 0)
+        return error_set_errno(error, "DNS: cannot learn which address queries are sent to");
+    return 0;
+}
+
+struct udp_socket *udp_socket_new(struct worker *worker, int descriptor, struct error *error)
+{
+    size_t size = (sizeof(struct udp_socket) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    struct udp_socket *socket = aligned_alloc(CACHE_LINE, size);
+    if (!socket) {
+        error_set(error, "out of memory for a DNS socket");
+        close(descriptor);
+        return NULL;
+    }
+    memset(socket, 0, size);
+    socket->worker = worker;
+    socket->descriptor = descriptor;
+    if (ask_for_addresses(socket, error) != 0)
+        goto failed;
+    for (size_t i = 0; i < UDP_BATCH; i++) {
+        struct slot_memory *memory = &socket->memory[i];
+        memory->part.iov_base = socket->packets[i];
+        socket->headers[i].msg_hdr = (struct msghdr){.msg_name = &memory->address,
+                                                     .msg_iov = &memory->part,
+                                                     .msg_iovlen = 1,
+                                                     .msg_control = &memory->control};
+        reset(socket, &socket->headers[i].msg_hdr);
+    }
+    socket->event = event_new(worker->base, descriptor, EV_READ | EV_PERSIST, readable, socket);
+    if (!socket->event || event_add(socket->event, NULL) != 0) {
+        error_set(error, "out of memory for a DNS socket");
+        goto failed;
+    }
+    return socket;
+failed:
+    udp_socket_free(socket);
+    return NULL;
+}
+
+void udp_socket_free(struct udp_socket *socket)
+{
+    if (socket->event)
+        event_free(socket->event);
+    close(socket->descriptor);
+    free(socket);
+}

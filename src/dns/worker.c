@@ -1,0 +1,230 @@
+#include "config.h"
+
+#include "dns/worker.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/descriptor.h"
+#include "common/log.h"
+#include "dns/server.h"
+
+/* --- answering --- */
+
+static enum dns_type_counter type_counter(uint16_t type)
+{
+    switch (type) {
+    case DNS_TYPE_A:
+        return DNS_COUNT_A;
+    case DNS_TYPE_AAAA:
+        return DNS_COUNT_AAAA;
+    case DNS_TYPE_SOA:
+        return DNS_COUNT_SOA;
+    case DNS_TYPE_NS:
+        return DNS_COUNT_NS;
+    case DNS_TYPE_ANY:
+        return DNS_COUNT_ANY;
+    default:
+        return DNS_COUNT_OTHER;
+    }
+}
+
+void worker_count_answer(struct worker *worker, const struct answer *answer, const uint8_t *packet)
+{
+    count(&worker->counters.answers[answer->rcode]);
+    if (answer_is_truncated(packet))
+        count(&worker->counters.truncated);
+}
+
+size_t worker_answer(struct worker *worker, const struct question *question, uint8_t *packet,
+                     const struct peer *peer)
+{
+    struct answer answer;
+    count(&worker->counters.queries[type_counter(question->type)][peer->udp ? DNS_UDP : DNS_TCP]);
+    answer_find(worker->table, question, &answer);
+    if (answer.host) {
+        struct dns_host *host = answer.host;
+        enum host_verdict verdict =
+            host_ask(&answer, question, peer->address, worker->now, &worker->observer);
+        if (verdict != HOST_SEND) {
+            if (pending_keep(worker->pending, question, packet, peer, host, verdict))
+                return 0;
+            answer_fail(&answer, &host_error_too_many);
+        }
+    }
+    size_t response = answer_write(&answer, question, packet, response_limit(question, peer));
+    worker_count_answer(worker, &answer, packet);
+    return response;
+}
+
+/* --- orders --- */
+
+void worker_order(struct worker *worker, struct order order)
+{
+    struct order *queued = malloc(sizeof *queued);
+    if (!queued) {
+        log_error("out of memory for an order to a DNS worker: giving up");
+        abort();
+    }
+    *queued = order;
+    queued->next = NULL;
+    pthread_mutex_lock(&worker->inbox.lock);
+    *worker->inbox.last = queued;
+    worker->inbox.last = &queued->next;
+    pthread_mutex_unlock(&worker->inbox.lock);
+    if (eventfd_write(worker->inbox.wake, 1) != 0)
+        log_error("cannot wake a DNS worker: %s", strerror(errno));
+}
+
+static struct order *take_orders(struct inbox *inbox)
+{
+    pthread_mutex_lock(&inbox->lock);
+    struct order *first = inbox->first;
+    inbox->first = NULL;
+    inbox->last = &inbox->first;
+    pthread_mutex_unlock(&inbox->lock);
+    return first;
+}
+
+static void obey(struct worker *worker, const struct order *order)
+{
+    switch (order->type) {
+    case ORDER_RELEASE:
+        pending_release(worker->pending, order->host, order->ready);
+        break;
+    case ORDER_SWAP:
+        worker->table = order->table;
+        pending_review(worker->pending);
+        server_swapped(worker->server);
+        break;
+    case ORDER_STOP:
+        event_base_loopbreak(worker->base);
+        break;
+    }
+}
+
+static void inbox_readable(evutil_socket_t wake, short what, void *argument)
+{
+    struct worker *worker = argument;
+    eventfd_t wakes;
+    (void)what;
+    eventfd_read((int)wake, &wakes);
+    worker->now = clock_now_coarse();
+    for (struct order *order = take_orders(&worker->inbox); order;) {
+        struct order *next = order->next;
+        obey(worker, order);
+        free(order);
+        order = next;
+    }
+}
+
+/* --- life --- */
+
+static int open_inbox(struct worker *worker, struct error *error)
+{
+    struct inbox *inbox = &worker->inbox;
+    inbox->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (inbox->wake < 0)
+        return error_set_errno(error, "cannot make an eventfd for a DNS worker");
+    worker->inbox_event =
+        event_new(worker->base, inbox->wake, EV_READ | EV_PERSIST, inbox_readable, worker);
+    if (!worker->inbox_event || event_add(worker->inbox_event, NULL) != 0)
+        return error_set(error, "out of memory for a DNS worker");
+    return 0;
+}
+
+static int serve(struct worker *worker, const struct dns_sockets *sockets, struct error *error)
+{
+    int status = tcp_service_listen(worker->tcp, sockets->tcp, error);
+    struct udp_socket *udp = udp_socket_new(worker, sockets->udp, error);
+    if (!udp)
+        return -1;
+    worker->udp[worker->udp_count++] = udp;
+    return status;
+}
+
+/* All that a worker is made of but its sockets. */
+static int assemble(struct worker *worker, const struct dns_server_options *options,
+                    struct error *error)
+{
+    worker->base = event_base_new();
+    worker->udp = calloc(options->listen_count, sizeof(struct udp_socket *));
+    worker->pending = worker->base ? pending_new(worker) : NULL;
+    worker->tcp =
+        worker->base ? tcp_service_new(worker, options->tcp_connections, options->tcp_idle) : NULL;
+    if (!worker->base || !worker->udp || !worker->pending || !worker->tcp)
+        return error_set(error, "out of memory for a DNS worker");
+    return open_inbox(worker, error);
+}
+
+static void close_sockets(const struct dns_sockets *sockets, size_t from, size_t count)
+{
+    for (size_t i = from; i < count; i++) {
+        close(sockets[i].udp);
+        close(sockets[i].tcp);
+    }
+}
+
+struct worker *worker_new(struct dns_server *server, const struct dns_server_options *options,
+                          const struct dns_sockets *sockets, const struct dns_table *table,
+                          struct error *error)
+{
+    size_t served = 0;
+    struct worker *worker = aligned_alloc(CACHE_LINE, sizeof *worker);
+    if (!worker) {
+        error_set(error, "out of memory for a DNS worker");
+        close_sockets(sockets, 0, options->listen_count);
+        return NULL;
+    }
+    memset(worker, 0, sizeof *worker);
+    worker->table = table;
+    worker->server = server;
+    worker->observer = (struct host_observer){options->wanted, options->argument};
+    worker->inbox.wake = -1;
+    worker->inbox.last = &worker->inbox.first;
+    pthread_mutex_init(&worker->inbox.lock, NULL);
+
+    int status = assemble(worker, options, error);
+    while (status == 0 && served < options->listen_count)
+        status = serve(worker, &sockets[served++], error);
+    if (status == 0)
+        return worker;
+    close_sockets(sockets, served, options->listen_count);
+    worker_free(worker);
+    return NULL;
+}
+
+void *worker_run(void *argument)
+{
+    struct worker *worker = argument;
+    if (event_base_dispatch(worker->base) < 0)
+        log_error("a DNS worker's event loop failed: %s", strerror(errno));
+    return NULL;
+}
+
+void worker_free(struct worker *worker)
+{
+    if (worker->pending)
+        pending_free(worker->pending);
+    for (size_t i = 0; i < worker->udp_count; i++)
+        udp_socket_free(worker->udp[i]);
+    free(worker->udp);
+    if (worker->tcp)
+        tcp_service_free(worker->tcp);
+    if (worker->inbox_event)
+        event_free(worker->inbox_event);
+    descriptor_close(&worker->inbox.wake);
+    for (struct order *order = take_orders(&worker->inbox); order;) {
+        struct order *next = order->next;
+        free(order);
+        order = next;
+    }
+    pthread_mutex_destroy(&worker->inbox.lock);
+    if (worker->base)
+        event_base_free(worker->base);
+    free(worker);
+}

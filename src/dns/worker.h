@@ -1,0 +1,152 @@
+/* One worker: a thread with an event loop, its own sockets and its own view of the table. Nothing
+ * here is shared with another thread but the inbox and the counters. */
+#ifndef JITSU_DNS_WORKER_H
+#define JITSU_DNS_WORKER_H
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "dns/answer.h"
+#include "dns/dns.h"
+#include "dns/host.h"
+
+/* UDP packets handled together, and room for each: a query, then its response in its place. An odd
+ * number of cache lines, so that the packets of a batch do not fall on each other in the cache. */
+#define UDP_BATCH       64
+#define UDP_PACKET_SIZE (21 * 64)
+
+/* Written by the worker alone, read by anyone: relaxed stores, no read-modify-write. */
+struct counters {
+    _Atomic uint64_t queries[DNS_TYPE_COUNTERS][DNS_TRANSPORTS];
+    _Atomic uint64_t answers[DNS_RCODE_COUNTERS];
+    _Atomic uint64_t dropped;
+    _Atomic uint64_t truncated;
+};
+
+static inline void count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+struct udp_socket;
+struct tcp_service;
+struct tcp_connection;
+struct pending;
+
+/* Where a query came from and its response goes. */
+struct peer {
+    const struct sockaddr *address;
+    socklen_t address_length;
+    struct udp_socket *udp; /* NULL: TCP */
+    const void *control;    /* UDP: ancillary data that names the address that was asked */
+    size_t control_length;  /* 0: none is needed */
+    struct tcp_connection *connection; /* NULL: UDP */
+};
+
+/* What other threads ask of a worker. */
+enum order_type { ORDER_RELEASE, ORDER_SWAP, ORDER_STOP };
+struct order {
+    struct order *next;
+    enum order_type type;
+    struct dns_host *host; /* ORDER_RELEASE */
+    bool ready;
+    const struct dns_table *table; /* ORDER_SWAP */
+};
+
+struct inbox {
+    pthread_mutex_t lock;
+    struct order *first, **last;
+    int wake; /* eventfd */
+};
+
+struct worker {
+    const struct dns_table *table;
+    uint64_t now; /* clock_now_coarse() of this wake-up */
+    struct host_observer observer;
+    struct event_base *base;
+    struct udp_socket **udp;
+    size_t udp_count;
+    struct tcp_service *tcp;
+    struct pending *pending;
+    struct event *inbox_event;
+    struct inbox inbox;
+    struct dns_server *server;
+    pthread_t thread;
+    _Alignas(CACHE_LINE) struct counters counters;
+};
+
+/* Makes a worker that serves `sockets`, one for each listener, which it owns from then on, also if
+ * this fails. */
+struct worker *worker_new(struct dns_server *server, const struct dns_server_options *options,
+                          const struct dns_sockets *sockets, const struct dns_table *table,
+                          struct error *error);
+
+/* The worker's thread: serves until ORDER_STOP. */
+void *worker_run(void *worker);
+
+/* Frees a worker whose thread does not run (any more), and closes its sockets. */
+void worker_free(struct worker *worker);
+
+/* Gives the worker an order, from any thread. */
+void worker_order(struct worker *worker, struct order order);
+
+/* Answers a query that has been parsed, in place: there is room for response_limit() in `packet`.
+ * Returns the response's length, or 0 if there is none now because the query is kept. */
+size_t worker_answer(struct worker *worker, const struct question *question, uint8_t *packet,
+                     const struct peer *peer);
+
+/* Counts a response that is about to be sent. */
+void worker_count_answer(struct worker *worker, const struct answer *answer, const uint8_t *packet);
+
+/* The largest response that the client takes. */
+static inline size_t response_limit(const struct question *question, const struct peer *peer)
+{
+    return peer->udp ? question->udp_size : UINT16_MAX;
+}
+
+/* --- udp.c --- */
+
+/* Serves `descriptor`, which the socket owns from then on, also if this fails. */
+struct udp_socket *udp_socket_new(struct worker *worker, int descriptor, struct error *error);
+void udp_socket_free(struct udp_socket *socket);
+
+/* Sends one response; one that the socket does not take is dropped and counted. */
+void udp_send(struct worker *worker, const struct peer *peer, const uint8_t *packet, size_t length);
+
+/* --- tcp.c --- */
+
+/* All TCP connections of a worker. Owns the listening sockets that are added, also if that fails.
+ */
+struct tcp_service *tcp_service_new(struct worker *worker, unsigned connections, uint64_t idle);
+int tcp_service_listen(struct tcp_service *tcp, int descriptor, struct error *error);
+void tcp_service_free(struct tcp_service *tcp);
+
+/* Says that a query of the connection is kept, or not any more. */
+void tcp_hold(struct tcp_connection *connection);
+void tcp_unhold(struct tcp_connection *connection);
+
+/* Sends one response. A connection that fails is closed later, from the event loop. */
+void tcp_send(struct tcp_connection *connection, const uint8_t *packet, size_t length);
+
+/* --- pending.c --- */
+
+/* The queries of a worker that wait: for a host to be released, or for its answer_delay. */
+struct pending *pending_new(struct worker *worker);
+void pending_free(struct pending *pending);
+
+/* Keeps a query, unless it is there already (a retransmission). False: there is no room. */
+bool pending_keep(struct pending *pending, const struct question *question, const uint8_t *packet,
+                  const struct peer *peer, struct dns_host *host, enum host_verdict until);
+
+/* Answers those that wait for the host. */
+void pending_release(struct pending *pending, struct dns_host *host, bool ready);
+
+/* Answers those whose host is not the one of their name in the worker's table, which is new. */
+void pending_review(struct pending *pending);
+
+/* Forgets those of a connection that is gone. */
+void pending_forget(struct pending *pending, const struct tcp_connection *connection);
+
+#endif
