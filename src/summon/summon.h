@@ -55,7 +55,9 @@ struct summoner_options {
     const char *store_path; /* the SQLite file; NULL: remember nothing */
 };
 
-/* Makes the services. Nothing is listened on or started before summoner_run(). */
+/* Makes the services and recalls what is remembered of them. Nothing is started before a keeper has
+ * said what it has (MESSAGE_SYNCHRONISED). A store that cannot be used is logged and tried again
+ * later; it is no error. NULL, with `error`, if memory or descriptors are exhausted. */
 struct summoner *summoner_new(const struct summoner_options *options, struct error *error);
 
 /* The hosts for dns_table_build(), in the order of config->services. Valid until the next reload or
@@ -73,7 +75,16 @@ void summoner_keeper_message(struct summoner *summoner, const struct message *me
 /* The keeper is gone: starts wait until the next summoner_set_keeper(). */
 void summoner_keeper_lost(struct summoner *summoner);
 
-/* A listening socket for service and port has been opened: hands it to the hold. */
+/* Calls `function` for each socket that the services' configuration asks for and that has not been
+ * given to summoner_listen() yet; `service` is its name and lives as long as the configuration. To
+ * be asked after summoner_new() and after each summoner_reload_commit(). */
+typedef void summoner_listener_function(void *argument, const char *service,
+                                        const struct endpoint *endpoint, uint16_t machine_port);
+void summoner_missing_listeners(const struct summoner *summoner,
+                                summoner_listener_function *function, void *argument);
+
+/* A listening socket for service and port has been opened: hands it to the hold. Takes over
+ * `descriptor`. Returns 0, also if the service has gone meanwhile; -1 if memory is exhausted. */
 int summoner_listen(struct summoner *summoner, const char *service, const struct endpoint *endpoint,
                     uint16_t machine_port, int descriptor);
 
@@ -87,7 +98,8 @@ struct dns_host *const *summoner_reload_hosts(const struct summoner *summoner);
 void summoner_reload_commit(struct summoner *summoner);
 void summoner_reload_abandon(struct summoner *summoner);
 
-/* Asks every machine to stop (--stop-machines); `done` is called when none is left. */
+/* Asks every machine to stop by its stop mode (--stop-machines), and starts none any more; `done`
+ * is called when all are off or suspended, perhaps before this returns. */
 void summoner_stop_all(struct summoner *summoner, void (*done)(void *argument), void *argument);
 
 /* Writes what is to be remembered and frees it; machines stay as they are. */
@@ -103,7 +115,8 @@ struct service *summoner_service(struct summoner *summoner,
 const struct config *summoner_config(const struct summoner *summoner);
 
 /* Starts or stops by command; returns -1 with the reason if that is refused now. Both return 0 also
- * if it is (being) done already. */
+ * if it is (being) done already. A start by command does not wait for the end of a back-off. After
+ * a stop by command `keep: always` does not hold until the service is wanted again. */
 int summoner_start(struct summoner *summoner, struct service *service, struct error *error);
 int summoner_stop(struct summoner *summoner, struct service *service, enum config_stop mode,
                   struct error *error);
@@ -126,7 +139,7 @@ struct limits_status {
     uint64_t memory, memory_limit;
     unsigned machines, machine_limit;
     unsigned starts, start_limit; /* at this moment */
-    unsigned waiting;             /* starts that wait for their turn */
+    unsigned waiting;             /* starts that wait for their turn; not in the above */
 };
 void summoner_limits(const struct summoner *summoner, struct limits_status *limits);
 
@@ -138,7 +151,8 @@ typedef void transition_function(void *argument, const struct transition *transi
  * first. */
 void summoner_history(struct summoner *summoner, transition_function *function, void *argument);
 
-/* Calls `function` at every transition from now on, until unsubscribed. */
+/* Calls `function` at every transition from now on, until unsubscribed. It may unsubscribe, but
+ * call nothing else of the summoner that changes something. NULL if memory is exhausted. */
 struct subscription;
 struct subscription *summoner_subscribe(struct summoner *summoner, transition_function *function,
                                         void *argument);

@@ -1,0 +1,233 @@
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "summon/parts.h"
+
+void summoner_send(struct summoner *summoner, const struct message *message)
+{
+    if (summoner->link)
+        message_link_send(summoner->link, message, -1);
+}
+
+/* --- the link --- */
+
+void summoner_keeper_lost(struct summoner *summoner)
+{
+    summoner->link = NULL;
+    summoner->synchronised = false;
+}
+
+void summoner_set_keeper(struct summoner *summoner, struct message_link *link)
+{
+    struct machine_run *run;
+    summoner->link = link;
+    summoner->synchronised = false;
+    TAILQ_FOREACH(run, &summoner->runs, entry)
+    {
+        run->reported = false;
+    }
+}
+
+/* --- comparing the keeper's machines with ours --- */
+
+static void stop_stranger(struct summoner *summoner, const struct message *message, const char *why)
+{
+    log_warning("%s: the keeper has a machine (run %u) %s: destroying it", message->service,
+                message->serial, why);
+    machine_send_stop(summoner, message->service, message->serial, CONFIG_STOP_DESTROY);
+}
+
+static void confirm(struct service *service, const struct message *message)
+{
+    struct machine_run *run = service->run;
+    run->reported = true;
+    if (run->leaving || service->state == MACHINE_STOPPING) {
+        enum config_stop mode = service->state == MACHINE_STOPPING
+                                    ? (enum config_stop)run->stop_mode
+                                    : CONFIG_STOP_DESTROY;
+        machine_send_stop(service->summoner, message->service, run->serial, mode);
+    } else if (message->machine.ready && service->state != MACHINE_RUNNING) {
+        machine_ready(service, EVENT_ADOPTED, message);
+    } else if (machine_describe(service, message) && message->machine.ready) {
+        machine_open(service);
+    }
+}
+
+static void machine_reported(struct summoner *summoner, const struct message *message)
+{
+    struct service *service = summoner_service_of_name(summoner, message->service);
+    if (!service)
+        stop_stranger(summoner, message, "of a service that is not configured");
+    else if (service->run && service->run->serial == message->serial)
+        confirm(service, message);
+    else if (service->state == MACHINE_OFF && !service->departed &&
+             (!service->run || !service->run->serial))
+        machine_adopt(service, message);
+    else
+        stop_stranger(summoner, message, "that is not the one jitsud started last");
+}
+
+static void start_again(struct service *service)
+{
+    struct machine_run *run = service->run;
+    struct message message = message_make(MESSAGE_START, run->serial, service->config->name);
+    log_info("%s: starting it again: the keeper restarted before the machine was ready",
+             service->config->name);
+    run->reported = true;
+    summoner_send(service->summoner, &message);
+    deadline_set(service, clock_now() + service->config->boot_timeout);
+}
+
+static void missed(struct machine_run *run)
+{
+    static const char why[] = "the keeper restarted and did not find it running any more";
+    struct service *service = run->service;
+    switch ((enum machine_state)service->state) {
+    case MACHINE_STARTING:
+        start_again(service);
+        break;
+    case MACHINE_STOPPING:
+        machine_gone(service, EVENT_STOPPED, NULL);
+        break;
+    case MACHINE_RUNNING:
+    case MACHINE_SUSPENDED:
+        machine_gone(service, EVENT_EXITED, why);
+        break;
+    default:
+        machine_buried(service);
+    }
+}
+
+/* Each step may free any run, so the list is begun anew after it; none is missed twice. */
+static void see_to_missed(struct summoner *summoner)
+{
+    struct machine_run *run;
+again:
+    TAILQ_FOREACH(run, &summoner->runs, entry)
+    {
+        if (run->serial && !run->reported) {
+            run->reported = true;
+            missed(run);
+            goto again;
+        }
+    }
+}
+
+static void note_ended_unseen(const struct service *service)
+{
+    if (service->earlier_serial && service->state == MACHINE_OFF && !service->queued)
+        log_info("%s: its machine, which ran when jitsud was last here, is gone; it is started "
+                 "again when it is wanted",
+                 service->config->name);
+}
+
+static void see_to_all_once(struct summoner *summoner)
+{
+    summoner->kept_are_started = true;
+    for (size_t i = 0; i < summoner->service_count; i++) {
+        note_ended_unseen(summoner->services[i]);
+        summoner->services[i]->earlier_serial = 0;
+    }
+    for (size_t i = 0; i < summoner->service_count; i++)
+        service_keep(summoner->services[i]);
+}
+
+static void synchronised(struct summoner *summoner)
+{
+    see_to_missed(summoner);
+    summoner->synchronised = true;
+    if (!summoner->kept_are_started)
+        see_to_all_once(summoner);
+    start_queue_run(summoner);
+}
+
+/* --- what happens to machines --- */
+
+static void spawned(struct service *service, const struct message *message)
+{
+    struct machine_run *run = service->run;
+    machine_describe(service, message);
+    if (run->want && message->machine.moment > run->want->moment)
+        run->phases.spawned = message->machine.moment - run->want->moment;
+    log_debug("%s: process %d%s", message->service, run->pid,
+              message->machine.prewarmed ? ", a spare one" : "");
+    service_remember(service);
+}
+
+static void entered(struct service *service, const struct message *message)
+{
+    struct machine_run *run = service->run;
+    if (run->want && message->machine.moment > run->want->moment)
+        run->phases.entered = message->machine.moment - run->want->moment;
+}
+
+static bool is_dying(const struct service *service)
+{
+    return service->run->leaving && service->state != MACHINE_STOPPING;
+}
+
+static void ended(struct service *service, const struct message *message)
+{
+    if (is_dying(service))
+        machine_buried(service);
+    else if (message->type == MESSAGE_FAILED)
+        machine_gone(service, EVENT_START_FAILED, message->end.text);
+    else if (message->end.asked_for)
+        machine_gone(service, EVENT_STOPPED, message->end.text);
+    else
+        machine_gone(service, EVENT_EXITED, message->end.text);
+}
+
+static void of_current_run(struct service *service, const struct message *message)
+{
+    bool starting = service->state == MACHINE_STARTING;
+    switch (message->type) {
+    case MESSAGE_SPAWNED:
+        if (starting)
+            spawned(service, message);
+        break;
+    case MESSAGE_ENTERED:
+        if (starting)
+            entered(service, message);
+        break;
+    case MESSAGE_READY:
+        if (starting)
+            machine_ready(service, EVENT_READY, message);
+        else
+            log_debug("%s: ready, but %s by now", message->service,
+                      machine_state_name((enum machine_state)service->state));
+        break;
+    case MESSAGE_FAILED:
+    case MESSAGE_EXITED:
+        ended(service, message);
+        break;
+    case MESSAGE_SUSPENDED:
+        if (!is_dying(service))
+            machine_suspended(service);
+        break;
+    default:
+        log_warning("%s: the keeper sent a message of type %u, which it should not: ignored",
+                    message->service, message->type);
+    }
+}
+
+void summoner_keeper_message(struct summoner *summoner, const struct message *message)
+{
+    if (message->type == MESSAGE_SYNCHRONISED) {
+        synchronised(summoner);
+        return;
+    }
+    if (message->type == MESSAGE_MACHINE) {
+        machine_reported(summoner, message);
+        return;
+    }
+    struct service *service = summoner_service_of_name(summoner, message->service);
+    if (service && message->type == MESSAGE_CONSOLE)
+        console_add(service, message->console.bytes, message->console.length);
+    else if (service && service->run && service->run->serial == message->serial && message->serial)
+        of_current_run(service, message);
+    else
+        log_debug("%s: a late message of type %u about run %u: ignored", message->service,
+                  message->type, message->serial);
+}

@@ -1,0 +1,254 @@
+/* The summoner's inside: its data, and what its files offer each other. Which file does what:
+ *
+ *   summoner.c     life, and what other rooms ask
+ *   service.c      one service: made, freed, shown to DNS and to the hold
+ *   wants.c        wants from DNS workers and the hold; what becomes of a want
+ *   start_queue.c  limits, the starts that wait for their turn, the services refused
+ *   machine.c      what is done at each change of a machine's state
+ *   deadlines.c    the moments at which something is due for a service
+ *   reaper.c       what is due: is a running machine idle? boot timeout, the end of a back-off
+ *   from_keeper.c  the keeper's messages; comparing its machines with ours
+ *   reload.c       taking up another configuration
+ *   history.c      transitions: remembered, logged, told to subscribers
+ *   console.c      what consoles print
+ *   counters.c     counters for metrics
+ *   store.c        the file of what is to outlive the front
+ */
+#ifndef JITSU_SUMMON_PARTS_H
+#define JITSU_SUMMON_PARTS_H
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include "summon/service.h"
+#include "summon/store.h"
+#include "summon/summon.h"
+
+#define HISTORY_LENGTH 1024
+
+TAILQ_HEAD(service_list, service);
+TAILQ_HEAD(run_list, machine_run);
+TAILQ_HEAD(console_list, console);
+TAILQ_HEAD(subscription_list, subscription);
+
+/* Shares of limits: memory and machines. */
+struct share {
+    uint64_t memory;
+    unsigned machines;
+};
+
+/* Wants on their way from the DNS workers to the main loop, newest first. */
+struct want_queue {
+    pthread_mutex_t lock;
+    struct want *newest;
+    int wake_up; /* eventfd */
+    struct event *event;
+};
+
+/* Services by deadline: a heap, the earliest first. */
+struct deadlines {
+    struct service **heap; /* [1] is the first */
+    uint32_t count, capacity;
+    struct event *timer;
+    uint64_t armed; /* what the timer is set to; 0: not set */
+};
+
+struct history {
+    struct transition *ring;
+    uint64_t count; /* transitions so far: the number of the last one */
+    struct subscription_list subscriptions;
+    struct subscription *next_told; /* after the one being told now, which may unsubscribe */
+};
+
+struct prepared_reload {
+    const struct config *config;
+    struct service **services; /* NULL: no reload is prepared */
+    struct dns_host **hosts;
+};
+
+struct summoner {
+    struct event_base *base;
+    const struct config *config;
+    struct service **services; /* in the order of config->services */
+    struct dns_host **hosts;   /* likewise */
+    size_t service_count;
+    struct proxy *proxy;
+    struct dns_server *dns;    /* NULL until summoner_set_dns() */
+    struct message_link *link; /* NULL: the keeper is away */
+    bool synchronised;         /* the keeper has said what it has: starts may be sent */
+    bool kept_are_started;     /* keep: always has been seen to after the first synchronisation */
+    bool stopping_all;
+    void (*all_stopped)(void *argument);
+    void *all_stopped_argument;
+    uint32_t last_serial;
+
+    struct run_list runs;
+    struct share used;    /* by all runs */
+    struct share leaving; /* by those of them that will end soon */
+    struct share waiting; /* by those of them that have not been started yet */
+    unsigned starting;    /* machines in MACHINE_STARTING */
+    struct service_list queue;
+    unsigned queue_length;
+    struct service_list refused;
+    uint64_t refused_least; /* no refused service needs less memory than this */
+    uint64_t refused_count; /* in this episode */
+    struct service_list departed;
+
+    struct want_queue wants;
+    struct deadlines deadlines;
+    struct history history;
+    struct console_list consoles; /* the one that printed last comes last */
+    unsigned console_count;
+    struct service_counters *counters; /* of the services that have any */
+    struct prepared_reload reload;
+    struct store *store; /* NULL: nothing is remembered */
+    bool store_merged;   /* what the store had has been added to the counters here */
+    struct event *use_timer;
+};
+
+/* --- summoner.c --- */
+
+/* The service of that very name, departed ones included; NULL if there is none. */
+struct service *summoner_service_of_name(struct summoner *summoner, const char *name);
+
+/* A machine has ended or was suspended: was it the last one that somebody waits for? */
+void summoner_machine_ended(struct summoner *summoner);
+/* The machine of a service that is no longer configured has ended. */
+void summoner_bury(struct service *service);
+/* Runs exist: their last use is to be remembered from time to time. */
+void summoner_watch_uses(struct summoner *summoner);
+
+/* A send that does nothing while the keeper is away. */
+void summoner_send(struct summoner *summoner, const struct message *message);
+
+/* --- wants.c --- */
+
+int wants_new(struct summoner *summoner);
+void wants_free(struct summoner *summoner);
+/* Sees to those that have come from the workers. */
+void wants_run(struct summoner *summoner);
+
+/* Somebody wants the machine: begins what can be begun. Takes over `want`. */
+void service_want(struct service *service, struct want *want);
+
+/* The hold's callback. */
+void wants_from_hold(void *owner, const struct endpoint *client, uint16_t port, uint64_t moment);
+
+/* Wants the machine of a service with keep: always, unless that does not hold now. */
+void service_keep(struct service *service);
+
+/* The machine has gone: does what its end was waited for, or lets the service rest. */
+void service_rest(struct service *service);
+
+/* --- start_queue.c --- */
+
+/* Do the limits allow another machine for the service, if need be by reaping an idle one or when
+ * those that are stopping have stopped? */
+bool start_queue_has_room(struct service *service);
+
+/* Starts the machine, for which there is room, as soon as its turn comes. Takes over `want`. */
+void start_queue_add(struct service *service, struct want *want);
+
+/* Takes a start back that waits for its turn. */
+void start_queue_remove(struct service *service);
+
+/* The service is over the limits: turns everybody away until there is room. Takes over `want`. */
+void start_queue_refuse(struct service *service, struct want *want);
+/* Ends that, with nothing else done. */
+void start_queue_unrefuse(struct service *service);
+
+/* Something was freed or finished: starts what can be started now. */
+void start_queue_run(struct summoner *summoner);
+
+/* Why the limits refuse the service now, in words. */
+void start_queue_explain(const struct service *service, struct error *error);
+
+/* --- machine.c --- */
+
+/* Makes the run of a service that has none, with its share of the limits, as one that waits to be
+ * started. NULL if memory is exhausted. */
+struct machine_run *machine_run_new(struct service *service);
+void machine_run_free(struct machine_run *run);
+
+/* Each of these makes one move of the table of states, with all that belongs to it; an event that
+ * the state does not expect is logged and ignored. */
+void machine_start(struct service *service);
+void machine_ready(struct service *service, enum machine_event event,
+                   const struct message *message);
+/* The keeper has a machine for a service that is off. */
+void machine_adopt(struct service *service, const struct message *message);
+void machine_stop(struct service *service, enum config_stop mode, enum cause cause);
+/* For one that is stopping already. */
+void machine_destroy(struct service *service);
+void machine_suspended(struct service *service);
+/* Nothing is running any more (or will soon, after EVENT_BOOT_TIMEOUT). `reason` may be NULL. */
+void machine_gone(struct service *service, enum machine_event event, const char *reason);
+/* Gives up on a service that failed. */
+void machine_give_up(struct service *service, enum cause cause);
+
+/* The machine of a service that failed, which had been told to end, has ended. */
+void machine_buried(struct service *service);
+
+/* Takes over what the message says of process, domain and ports. Returns whether ports differ. */
+bool machine_describe(struct service *service, const struct message *message);
+/* Tells the hold where the machine's ports are. */
+void machine_open(struct service *service);
+
+/* Tells the keeper to end a machine: one that failed, is not ours, or was told before. */
+void machine_send_stop(struct summoner *summoner, const char *service, uint32_t serial,
+                       enum config_stop mode);
+
+/* The hold's callback. */
+void machine_first_byte(void *owner, uint64_t moment, uint64_t accepted);
+
+/* --- deadlines.c --- */
+
+int deadlines_new(struct summoner *summoner);
+void deadlines_free(struct summoner *summoner);
+/* Sets or moves the one deadline of the service; service_due() is called then. */
+void deadline_set(struct service *service, uint64_t moment);
+void deadline_clear(struct service *service);
+/* Does at once what is due, instead of when the timer fires. */
+void deadlines_run(struct summoner *summoner);
+
+/* --- reaper.c --- */
+
+/* The deadline of the service has come. */
+void service_due(struct service *service);
+/* Sets the deadline at which the running machine may be idle at the earliest. */
+void reaper_watch(struct service *service);
+
+/* --- history.c --- */
+
+int history_new(struct summoner *summoner);
+void history_free(struct summoner *summoner);
+/* Something happened to the service's machine: remembers, logs and tells it. `want` and `reason`
+ * may be NULL. */
+void history_add(struct service *service, enum machine_state from, enum machine_state to,
+                 enum cause cause, const struct want *want, const char *reason);
+
+struct subscription {
+    TAILQ_ENTRY(subscription) entry;
+    struct subscription_list *list; /* that it is in; NULL: what it was for is gone */
+    transition_function *function;
+    console_function *console;
+    void *argument;
+};
+
+/* --- console.c --- */
+
+void console_add(struct service *service, const void *bytes, size_t length);
+void console_free(struct service *service);
+
+/* --- counters.c --- */
+
+void counters_start(struct service *service, enum cause cause);
+void counters_failure(struct service *service, enum cause cause);
+void counters_stop(struct service *service, enum cause cause);
+void counters_free(struct service *service);
+
+/* --- from_keeper.c: summoner_set_keeper() and its like of summon.h --- */
+
+/* --- reload.c: summoner_reload_*() of summon.h --- */
+
+#endif

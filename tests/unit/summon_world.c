@@ -1,0 +1,510 @@
+#include "summon_world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+struct world world;
+
+/* --- clock --- */
+
+static uint64_t moved_on;
+
+static uint64_t real(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * NANOSECONDS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+uint64_t clock_now(void)
+{
+    return real(CLOCK_MONOTONIC) + moved_on;
+}
+
+uint64_t clock_now_coarse(void)
+{
+    return clock_now();
+}
+
+double clock_wall(void)
+{
+    return (double)(real(CLOCK_REALTIME) + moved_on) / (double)NANOSECONDS_PER_SECOND;
+}
+
+double clock_to_wall(uint64_t moment)
+{
+    if (moment == 0)
+        return 0;
+    return clock_wall() - ((double)clock_now() - (double)moment) / (double)NANOSECONDS_PER_SECOND;
+}
+
+struct timeval clock_timeval(uint64_t nanoseconds)
+{
+    return (struct timeval){.tv_sec = (time_t)(nanoseconds / NANOSECONDS_PER_SECOND),
+                            .tv_usec = (suseconds_t)(nanoseconds % NANOSECONDS_PER_SECOND / 1000)};
+}
+
+/* --- configuration --- */
+
+static struct config_network user_network = {.type = CONFIG_NETWORK_USER,
+                                             .hold = CONFIG_HOLD_PROXY};
+
+struct config *world_config(size_t count)
+{
+    struct config *config = calloc(1, sizeof *config);
+    config->memory_limit = 1024 * MEGABYTE;
+    config->machine_limit = 64;
+    config->start_limit = 4;
+    config->service_count = count;
+    config->services = calloc(count, sizeof *config->services);
+    for (size_t i = 0; i < count; i++) {
+        struct config_service *service = &config->services[i];
+        assert_true(asprintf(&service->name, "s%zu.example.org", i) > 0);
+        service->addresses = calloc(1, sizeof *service->addresses);
+        service->ports = calloc(1, sizeof *service->ports);
+        address_parse("127.0.0.1", &service->addresses[0]);
+        service->ports[0] = (struct config_port){.listen = (uint16_t)(8000 + i), .machine = 80};
+        service->network = &user_network;
+        service->address_count = service->port_count = 1;
+        service->summon = CONFIG_SUMMON_DNS | CONFIG_SUMMON_PACKET;
+        service->memory = 16 * MEGABYTE;
+        service->boot_timeout = 10 * NANOSECONDS_PER_SECOND;
+        service->idle = 120 * NANOSECONDS_PER_SECOND;
+    }
+    return config;
+}
+
+void world_free_config(struct config *config)
+{
+    for (size_t i = 0; i < config->service_count; i++) {
+        free(config->services[i].name);
+        free(config->services[i].addresses);
+        free(config->services[i].ports);
+    }
+    free(config->services);
+    free(config);
+}
+
+/* The services' names carry their number, which may not be their place. */
+const struct config_service *config_find_service(const struct config *config, const char *name)
+{
+    size_t guess = (size_t)strtoul(name + (name[0] == 's'), NULL, 10);
+    if (guess < config->service_count && strcmp(config->services[guess].name, name) == 0)
+        return &config->services[guess];
+    for (size_t i = 0; i < config->service_count; i++)
+        if (strcmp(config->services[i].name, name) == 0)
+            return &config->services[i];
+    return NULL;
+}
+
+const char *config_stop_name(unsigned stop)
+{
+    return stop == CONFIG_STOP_DESTROY ? "destroy"
+                                       : (stop == CONFIG_STOP_SUSPEND ? "suspend" : "shutdown");
+}
+
+/* --- keeper --- */
+
+static char link_made; /* its address stands for the link */
+
+struct message message_make(enum message_type type, uint32_t serial, const char *service)
+{
+    struct message message;
+    memset(&message, 0, sizeof message);
+    message.type = type;
+    message.serial = serial;
+    if (service)
+        strncpy(message.service, service, sizeof message.service - 1);
+    return message;
+}
+
+void message_link_send(struct message_link *link, const struct message *message, int descriptor)
+{
+    assert_ptr_equal(link, &link_made);
+    assert_int_equal(descriptor, -1);
+    if ((world.sent_count & (world.sent_count - 1)) == 0) /* full at each power of two */
+        world.sent = reallocarray(world.sent, world.sent_count * 2 + 1, sizeof *world.sent);
+    world.sent[world.sent_count++] = *message;
+}
+
+size_t sent(enum message_type type, const char *service)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < world.sent_count; i++)
+        count +=
+            world.sent[i].type == type && (!service || strcmp(world.sent[i].service, service) == 0);
+    return count;
+}
+
+const struct message *last_sent(enum message_type type, const char *service)
+{
+    for (size_t i = world.sent_count; i > 0; i--)
+        if (world.sent[i - 1].type == type &&
+            (!service || strcmp(world.sent[i - 1].service, service) == 0))
+            return &world.sent[i - 1];
+    fail_msg("no message of type %d was sent about %s", (int)type, service ? service : "any");
+    return NULL;
+}
+
+void keeper_arrives(void)
+{
+    summoner_set_keeper(world.summoner, (struct message_link *)&link_made);
+}
+
+void keeper_synchronised(void)
+{
+    struct message message = message_make(MESSAGE_SYNCHRONISED, 0, NULL);
+    summoner_keeper_message(world.summoner, &message);
+}
+
+void keeper_leaves(void)
+{
+    summoner_keeper_lost(world.summoner);
+}
+
+static struct message about_last_run(enum message_type type, size_t index)
+{
+    const struct message *start = last_sent(MESSAGE_START, NAME(index));
+    return message_make(type, start->serial, NAME(index));
+}
+
+static void describe(struct message *message)
+{
+    message->machine.moment = clock_now();
+    message->machine.pid = 4711;
+    message->machine.forward_count = 1;
+    message->machine.forwards[0] = (struct message_forward){.machine = 80, .host = 40080};
+}
+
+void keeper_says(enum message_type type, size_t index)
+{
+    struct message message = about_last_run(type, index);
+    if (type == MESSAGE_SPAWNED || type == MESSAGE_ENTERED || type == MESSAGE_READY)
+        describe(&message);
+    summoner_keeper_message(world.summoner, &message);
+}
+
+void keeper_ready(size_t index)
+{
+    keeper_says(MESSAGE_READY, index);
+}
+
+static void says_end(enum message_type type, size_t index, bool asked_for, const char *why)
+{
+    struct message message = about_last_run(type, index);
+    message.end.moment = clock_now();
+    message.end.asked_for = asked_for;
+    strncpy(message.end.text, why, sizeof message.end.text - 1);
+    summoner_keeper_message(world.summoner, &message);
+}
+
+void keeper_fails(size_t index, const char *why)
+{
+    says_end(MESSAGE_FAILED, index, false, why);
+}
+
+void keeper_exited(size_t index, bool asked_for, const char *why)
+{
+    says_end(MESSAGE_EXITED, index, asked_for, why);
+}
+
+void keeper_has(const char *service, uint32_t serial, bool ready)
+{
+    struct message message = message_make(MESSAGE_MACHINE, serial, service);
+    describe(&message);
+    message.machine.ready = ready;
+    message.machine.started = clock_wall() - 60;
+    summoner_keeper_message(world.summoner, &message);
+}
+
+void bring_up(size_t index)
+{
+    query(index);
+    turn();
+    assert_int_equal(state_of(index), MACHINE_STARTING);
+    keeper_ready(index);
+    assert_int_equal(state_of(index), MACHINE_RUNNING);
+}
+
+/* --- DNS --- */
+
+static char dns_made;
+
+void dns_server_release(struct dns_server *server, struct dns_host *host, bool ready)
+{
+    assert_ptr_equal(server, &dns_made);
+    world.last_released = host;
+    if (ready)
+        world.released_ready++;
+    else
+        world.released_failed++;
+}
+
+enum dns_disposition query(size_t index)
+{
+    struct dns_host *host = summoner_dns_hosts(world.summoner)[index];
+    struct dns_want want = {.type = 1, .moment = clock_now()};
+    endpoint_parse("127.0.0.1@40000", &want.client);
+    snprintf(want.name, sizeof want.name, "%s", NAME(index));
+
+    enum dns_disposition disposition = (enum dns_disposition)atomic_load(&host->disposition);
+    atomic_store(&host->last_query, clock_now_coarse());
+    if (host->summons && !atomic_exchange(&host->wanted, true))
+        summoner_dns_wanted(world.summoner, host, &want);
+    return disposition;
+}
+
+/* --- hold --- */
+
+static char proxy_made;
+static struct proxy_callbacks hold_callbacks;
+
+struct proxy *proxy_new(struct event_base *base, const struct proxy_callbacks *callbacks,
+                        const struct proxy_limits *limits)
+{
+    (void)base, (void)limits;
+    hold_callbacks = *callbacks;
+    return (struct proxy *)&proxy_made;
+}
+
+void proxy_free(struct proxy *proxy)
+{
+    (void)proxy;
+}
+
+struct proxy_service *proxy_service_new(struct proxy *proxy, void *owner)
+{
+    (void)proxy;
+    struct proxy_service *service = calloc(1, sizeof *service);
+    service->owner = owner;
+    return service;
+}
+
+int proxy_service_listen(struct proxy_service *service, int descriptor,
+                         const struct endpoint *endpoint, uint16_t port)
+{
+    (void)descriptor, (void)endpoint, (void)port;
+    service->listeners++;
+    return 0;
+}
+
+void proxy_service_unlisten(struct proxy_service *service)
+{
+    service->listeners = 0;
+}
+
+void proxy_service_allow(struct proxy_service *service, const struct prefix *prefixes, size_t count)
+{
+    (void)prefixes;
+    service->allowed = (unsigned)count;
+}
+
+void proxy_service_ready(struct proxy_service *service, const struct proxy_target *targets,
+                         size_t count)
+{
+    service->ready = true;
+    service->targets = (unsigned)count;
+    if (count)
+        service->target = targets[0];
+    service->connected += service->waiting;
+    service->waiting = 0;
+}
+
+void proxy_service_not_ready(struct proxy_service *service)
+{
+    service->ready = false;
+}
+
+void proxy_service_fail(struct proxy_service *service)
+{
+    service->failed++;
+    world.resets += service->waiting;
+    service->waiting = 0;
+}
+
+void proxy_service_gone(struct proxy_service *service)
+{
+    service->gone++;
+    world.resets += service->connected;
+    service->connected = 0;
+}
+
+void proxy_service_refuse(struct proxy_service *service, bool refuse)
+{
+    service->refusing = refuse;
+}
+
+size_t proxy_service_connections(const struct proxy_service *service)
+{
+    return service->waiting + service->connected;
+}
+
+uint64_t proxy_service_last_use(const struct proxy_service *service)
+{
+    return service->last_use;
+}
+
+void proxy_service_free(struct proxy_service *service)
+{
+    free(service);
+}
+
+void proxy_statistics(const struct proxy *proxy, struct proxy_statistics *statistics)
+{
+    (void)proxy;
+    *statistics = (struct proxy_statistics){0};
+}
+
+bool connects(size_t index)
+{
+    struct proxy_service *service = hold_of(index);
+    struct endpoint client;
+    endpoint_parse("127.0.0.1@50000", &client);
+    if (!service->ready && service->refusing) {
+        world.resets++;
+        return false;
+    }
+    service->last_use = clock_now();
+    if (service->ready) {
+        service->connected++;
+        return true;
+    }
+    unsigned resets = world.resets;
+    service->waiting++;
+    hold_callbacks.wanted(service->owner, &client, 80, clock_now());
+    return world.resets == resets;
+}
+
+/* --- the world --- */
+
+static void note_transition(void *argument, const struct transition *transition)
+{
+    (void)argument;
+    if ((world.transition_count & (world.transition_count - 1)) == 0)
+        world.transitions = reallocarray(world.transitions, world.transition_count * 2 + 1,
+                                         sizeof *world.transitions);
+    world.transitions[world.transition_count++] = *transition;
+}
+
+int world_begin(void **state)
+{
+    (void)state;
+    log_set_level(LOG_LEVEL_DEBUG);
+    memset(&world, 0, sizeof world);
+    world.base = event_base_new();
+    return world.base ? 0 : -1;
+}
+
+void world_summon_with_store(struct config *config, const char *store_path)
+{
+    struct error error;
+    struct summoner_options options = {
+        .base = world.base, .config = config, .store_path = store_path};
+    world.config = config;
+    world.summoner = summoner_new(&options, &error);
+    if (!world.summoner)
+        fail_msg("%s", error.text);
+    summoner_set_dns(world.summoner, (struct dns_server *)&dns_made);
+    summoner_subscribe(world.summoner, note_transition, NULL);
+    for (size_t i = 0; i < config->service_count && i < 1000; i++) {
+        struct endpoint endpoint = {config->services[i].addresses[0],
+                                    config->services[i].ports[0].listen};
+        assert_int_equal(
+            summoner_listen(world.summoner, config->services[i].name, &endpoint, 80, -1), 0);
+    }
+}
+
+void world_summon(struct config *config, bool synchronise)
+{
+    world_summon_with_store(config, NULL);
+    if (synchronise) {
+        keeper_arrives();
+        keeper_synchronised();
+    }
+}
+
+void world_dismiss(void)
+{
+    struct subscription *own = TAILQ_FIRST(&world.summoner->history.subscriptions);
+    summoner_unsubscribe(world.summoner, own);
+    summoner_free(world.summoner);
+    world.summoner = NULL;
+}
+
+int world_end(void **state)
+{
+    (void)state;
+    if (world.summoner)
+        world_dismiss();
+    if (world.config)
+        world_free_config(world.config);
+    free(world.sent);
+    free(world.transitions);
+    event_base_free(world.base);
+    libevent_global_shutdown();
+    return 0;
+}
+
+struct service *service_at(size_t index)
+{
+    return summoner_service(world.summoner, index);
+}
+
+enum machine_state state_of(size_t index)
+{
+    struct service_status status;
+    service_status(service_at(index), &status);
+    return status.state;
+}
+
+enum dns_disposition disposition_of(size_t index)
+{
+    return (enum dns_disposition)atomic_load(
+        &summoner_dns_hosts(world.summoner)[index]->disposition);
+}
+
+struct proxy_service *hold_of(size_t index)
+{
+    return service_at(index)->hold;
+}
+
+const struct transition *last_transition(void)
+{
+    assert_true(world.transition_count > 0);
+    return &world.transitions[world.transition_count - 1];
+}
+
+void turn(void)
+{
+    event_base_loop(world.base, EVLOOP_NONBLOCK);
+}
+
+void pass(uint64_t nanoseconds)
+{
+    moved_on += nanoseconds;
+    deadlines_run(world.summoner);
+    turn();
+}
+
+static void tick(evutil_socket_t descriptor, short events, void *argument)
+{
+    (void)descriptor, (void)events, (void)argument;
+}
+
+void wait_for(bool (*condition)(void))
+{
+    struct timeval interval = {.tv_usec = 5000};
+    uint64_t limit = real(CLOCK_MONOTONIC) + 60 * NANOSECONDS_PER_SECOND;
+    struct event *ticker = event_new(world.base, -1, EV_PERSIST, tick, NULL);
+    event_add(ticker, &interval);
+    bool holds;
+    while (!(holds = condition()) && real(CLOCK_MONOTONIC) < limit)
+        event_base_loop(world.base, EVLOOP_ONCE);
+    event_free(ticker);
+    assert_true(holds);
+}
