@@ -9,6 +9,8 @@
 /* The format itself needs four. */
 #define DEPTH_MAX 32
 
+#define NO_NODE ((enum config_node)UINT8_MAX)
+
 struct config_source {
     yaml_parser_t parser;
     yaml_event_t event;
@@ -201,8 +203,8 @@ static enum config_node leave(struct config_source *source, enum config_node nod
     return node;
 }
 
-/* The node that the current event means; -1: none, look at the next event. */
-static int node_of_event(struct config_source *source)
+/* The node that the current event means; NO_NODE: look at the next event. */
+static enum config_node node_of_event(struct config_source *source)
 {
     const yaml_event_t *event = &source->event;
     switch (event->type) {
@@ -234,23 +236,23 @@ static int node_of_event(struct config_source *source)
             return CONFIG_NODE_END;
         }
         source->document_seen = true;
-        return -1;
+        return NO_NODE;
     case YAML_STREAM_END_EVENT:
         source->ended = true;
         return CONFIG_NODE_END;
     default:
-        return -1;
+        return NO_NODE;
     }
 }
 
 enum config_node config_source_next(struct config_source *source)
 {
-    int node = -1;
+    enum config_node node = NO_NODE;
     if (source->too_large && !source->ended) {
         report_reader_error(source);
         config_source_stop(source);
     }
-    while (node < 0 && !source->ended) {
+    while (node == NO_NODE && !source->ended) {
         yaml_event_delete(&source->event);
         if (!yaml_parser_parse(&source->parser, &source->event)) {
             report_problem(source);
@@ -260,7 +262,7 @@ enum config_node config_source_next(struct config_source *source)
         source->mark = mark_of(source->event.start_mark);
         node = node_of_event(source);
     }
-    return node < 0 ? CONFIG_NODE_END : (enum config_node)node;
+    return node == NO_NODE ? CONFIG_NODE_END : node;
 }
 
 struct config_mark config_source_mark(const struct config_source *source)
