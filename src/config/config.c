@@ -273,7 +273,7 @@ struct config *config_load(const char *file, config_error_function *report, void
 struct config *config_parse(const char *text, size_t length, const char *file,
                             config_error_function *report, void *argument)
 {
-    return load_and_report(file, text, length, report, argument);
+    return load_and_report(file, text ? text : "", length, report, argument);
 }
 
 /* --- asking it --- */

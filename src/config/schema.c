@@ -328,6 +328,8 @@ static const char *nearest_key(const struct config_schema *schema, const char *n
     const char *nearest = NULL;
     size_t least = strlen(name) / 3 + 1;
     for (size_t i = 0; i < schema->count; i++) {
+        if (config_unbuilt(schema->keys[i].name, ""))
+            continue;
         size_t d = distance(name, schema->keys[i].name);
         if (d <= least && (!nearest || d < least)) {
             nearest = schema->keys[i].name;
@@ -349,8 +351,9 @@ static void report_unknown(struct config_loading *loading, const struct config_s
         return;
     }
     for (size_t i = 0; i < schema->count; i++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
-                                 schema->keys[i].name);
+        if (!config_unbuilt(schema->keys[i].name, ""))
+            used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
+                                     schema->keys[i].name);
     config_fault(loading->faults, scalar->mark, "unknown key '%s' in %s; expected one of %s",
                  config_quote(scalar->text).text, schema->what, known);
 }

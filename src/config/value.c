@@ -169,7 +169,7 @@ const char *config_name_parse(const char *text, char name[CONFIG_NAME_TEXT_MAX])
     if (length > 0 && text[length - 1] == '.')
         length--;
     if (length == 0)
-        return "it is empty";
+        return "it has no label";
     if (length >= CONFIG_NAME_TEXT_MAX)
         return "it is longer than 253 characters";
     for (size_t i = 0; i < length; i++)
