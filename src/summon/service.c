@@ -220,6 +220,11 @@ void service_remember(struct service *service)
 
 /* --- what admin asks --- */
 
+enum machine_state service_state(const struct service *service)
+{
+    return (enum machine_state)service->state;
+}
+
 void service_status(const struct service *service, struct service_status *status)
 {
     const struct machine_run *run = service->run;

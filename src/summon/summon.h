@@ -134,6 +134,7 @@ struct service_status {
     char error[REASON_TEXT_MAX]; /* of the last failure; "" after a good start */
 };
 void service_status(const struct service *service, struct service_status *status);
+enum machine_state service_state(const struct service *service); /* that alone: cheap, for counting */
 
 struct limits_status {
     uint64_t memory, memory_limit;
