@@ -288,6 +288,16 @@ class Daemon:
         address = next(service for service in self.settings["services"] if service["name"] == name)["address"]
         return address if isinstance(address, str) else address[0]
 
+    def ask(self, name, kind=1):
+        """One query over UDP without starting a program; returns the rcode."""
+        labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
+        packet = b"\x12\x34\0\0\0\1\0\0\0\0\0\0" + labels + b"\0" + bytes([0, kind, 0, 1])
+        with socket.socket(type=socket.SOCK_DGRAM) as client:
+            client.settimeout(PATIENCE)
+            client.connect(self.dns_endpoint)
+            client.send(packet)
+            return client.recv(4096)[3] & 15
+
     def dig(self, *arguments):
         """dig's whole output."""
         done = subprocess.run(["dig", f"@{self.dns_endpoint[0]}", "-p", str(self.dns_endpoint[1]),
