@@ -33,7 +33,13 @@ char *config_read(const char *file, size_t *length, struct error *error)
         ssize_t got = read(descriptor, bytes + *length, size - *length);
         if (got < 0 && errno == EINTR)
             continue;
-        if (got <= 0)
+        if (got < 0) {
+            error_set_errno(error, "cannot read %s", file);
+            free(bytes);
+            bytes = NULL;
+            goto out;
+        }
+        if (got == 0)
             break;
         *length += (size_t)got;
     }

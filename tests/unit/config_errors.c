@@ -198,6 +198,29 @@ static void long_values_are_cut_at_a_character(void **state)
     free(found);
 }
 
+static void the_bytes_of_a_file_are_those_in_it(void **state)
+{
+    (void)state;
+    struct error error;
+    size_t length = 0;
+    char *bytes = config_read("crlf.yaml", &length, &error);
+    assert_non_null(bytes);
+    assert_int_equal(length, 42);
+    assert_memory_equal(bytes, "\xef\xbb\xbfserver:\r\n", 12);
+    assert_int_equal(bytes[length], '\0');
+    free(bytes);
+
+    bytes = config_read("empty.yaml", &length, &error);
+    assert_non_null(bytes);
+    assert_int_equal(length, 0);
+    free(bytes);
+
+    assert_null(config_read("/", &length, &error));
+    assert_string_equal(error.text, "/ is not a file of at most 256 MiB");
+    assert_null(config_read("no-such-file", &length, &error));
+    assert_string_equal(error.text, "cannot open no-such-file: No such file or directory");
+}
+
 static int enter_directory(void **state)
 {
     (void)state;
@@ -218,6 +241,7 @@ int main(void)
         cmocka_unit_test(a_device_without_end_is_refused),
         cmocka_unit_test(thousands_of_faults_are_all_reported_in_order),
         cmocka_unit_test(long_values_are_cut_at_a_character),
+        cmocka_unit_test(the_bytes_of_a_file_are_those_in_it),
     };
     return cmocka_run_group_tests(tests, enter_directory, NULL);
 }
