@@ -1,0 +1,344 @@
+/* Requests as www reads them, and its dates. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "www/http.h"
+#include "www/http_date.h"
+
+#define HOST "Host: www.example.org\r\n"
+
+static struct http_request request;
+
+/* Parses a copy that ends where the text does, so that a read past it is noticed. */
+static int parse(const char *text)
+{
+    size_t length = strlen(text);
+    uint8_t *bytes = malloc(length ? length : 1);
+    static char query[HTTP_HEAD_MAX];
+
+    assert_non_null(bytes);
+    memcpy(bytes, text, length);
+    int result = http_parse(bytes, length, &request);
+    if (result > 0) {
+        memcpy(query, request.query, request.query_length);
+        request.query = query;
+    }
+    free(bytes);
+    return result;
+}
+
+static int parse_target(const char *target)
+{
+    char text[HTTP_HEAD_MAX + 100];
+
+    snprintf(text, sizeof text, "GET %s HTTP/1.1\r\n" HOST "\r\n", target);
+    return parse(text);
+}
+
+static int parse_with(const char *fields)
+{
+    char text[HTTP_HEAD_MAX + 100];
+
+    snprintf(text, sizeof text, "GET / HTTP/1.1\r\n" HOST "%s\r\n", fields);
+    return parse(text);
+}
+
+static void takes_a_plain_request(void **state)
+{
+    const char *text = "GET /a/b.html?x=1&y HTTP/1.1\r\n" HOST "\r\n";
+
+    (void)state;
+    assert_int_equal(parse(text), strlen(text));
+    assert_int_equal(request.method, HTTP_GET);
+    assert_true(request.keep_alive);
+    assert_false(request.has_body);
+    assert_string_equal(request.path, "/a/b.html");
+    assert_int_equal(request.path_length, 9);
+    assert_int_equal(request.query_length, 6);
+    assert_memory_equal(request.query, "?x=1&y", 6);
+    assert_int_equal(request.if_modified_since, -1);
+    assert_false(request.range.given);
+}
+
+static void waits_for_the_rest_of_a_head(void **state)
+{
+    const char *text = "HEAD /index.html HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1\r\n\r\n";
+    char part[100];
+
+    (void)state;
+    for (size_t length = 0; length < strlen(text); length++) {
+        memcpy(part, text, length);
+        part[length] = '\0';
+        assert_int_equal(parse(part), 0);
+    }
+    assert_int_equal(parse(text), strlen(text));
+    assert_int_equal(request.method, HTTP_HEAD);
+}
+
+static void ends_a_head_where_the_next_request_begins(void **state)
+{
+    const char *first = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n";
+    char both[200];
+
+    (void)state;
+    snprintf(both, sizeof both, "%sGET /2 HTTP/1.1\r\nHost: a\r\n\r\n", first);
+    assert_int_equal(parse(both), strlen(first));
+    assert_string_equal(request.path, "/1");
+}
+
+static void normalises_paths(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"/", "/"},
+        {"/a/", "/a/"},
+        {"//a///b", "/a/b"},
+        {"/./a/./b/.", "/a/b/"},
+        {"/a/../b", "/b"},
+        {"/a/b/..", "/a/"},
+        {"/a/%2e%2E/c", "/c"},
+        {"/a%2fb", "/a/b"},
+        {"/%41%c3%a9%20", "/A\xc3\xa9 "},
+        {"/a..b/...", "/a..b/..."},
+        {"http://example.org/x?y", "/x"},
+        {"http://example.org", "/"},
+        {"HTTP://example.org:80/a/", "/a/"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        assert_true(parse_target(pairs[i][0]) > 0);
+        assert_string_equal(request.path, pairs[i][1]);
+        assert_int_equal(request.path_length, strlen(pairs[i][1]));
+    }
+}
+
+static void refuses_paths_that_lead_out_of_the_site(void **state)
+{
+    static const char *const targets[] = {
+        "/..",        "/../etc/passwd",
+        "/a/../../b", "/%2e%2e/b",
+        "/..%2fb",    "/%00",
+        "/a%",        "/a%4",
+        "/a%4g",      "a",
+        "*",          "https://example.org/",
+        "/a\x01",     "",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
+        assert_int_equal(parse_target(targets[i]), -400);
+}
+
+static void refuses_long_paths_and_heads(void **state)
+{
+    char target[HTTP_HEAD_MAX + 1];
+
+    (void)state;
+    memset(target, 'a', sizeof target);
+    target[0] = '/';
+    target[HTTP_PATH_MAX - 1] = '\0';
+    assert_true(parse_target(target) > 0);
+    target[HTTP_PATH_MAX - 1] = 'a';
+    target[HTTP_PATH_MAX] = '\0';
+    assert_int_equal(parse_target(target), -414);
+    target[HTTP_PATH_MAX] = 'a';
+    target[HTTP_HEAD_MAX] = '\0';
+    assert_int_equal(parse_target(target), -431);
+}
+
+static void knows_methods(void **state)
+{
+    (void)state;
+    assert_true(parse("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n") > 0);
+    assert_int_equal(request.method, HTTP_OTHER);
+    assert_true(request.has_body);
+    assert_true(parse("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n") > 0);
+    assert_true(parse("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n") > 0);
+    assert_int_equal(parse("get / HTTP/1.1\r\nHost: a\r\n\r\n"), -501);
+    assert_int_equal(parse("BREW / HTTP/1.1\r\nHost: a\r\n\r\n"), -501);
+    assert_int_equal(parse("G(T / HTTP/1.1\r\nHost: a\r\n\r\n"), -400);
+}
+
+static void knows_versions(void **state)
+{
+    (void)state;
+    assert_true(parse("GET / HTTP/1.0\r\n\r\n") > 0);
+    assert_false(request.keep_alive);
+    assert_true(parse("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n") > 0);
+    assert_true(request.keep_alive);
+    assert_true(parse("GET / HTTP/1.1\nHost: a\nConnection: foo, Close\n\n") > 0);
+    assert_false(request.keep_alive);
+    assert_int_equal(parse("GET / HTTP/2.0\r\n\r\n"), -505);
+    assert_int_equal(parse("GET / HTTQ/1.1\r\n\r\n"), -400);
+    assert_int_equal(parse("GET /\r\n\r\n"), -400);
+    assert_int_equal(parse("GET  / HTTP/1.1\r\n\r\n"), -400);
+    assert_int_equal(parse("GET / HTTP/1.1 x\r\n\r\n"), -400);
+}
+
+static void demands_one_host(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("GET / HTTP/1.1\r\n\r\n"), -400);
+    assert_int_equal(parse_with("Host: b\r\n"), -400);
+}
+
+static void refuses_broken_fields(void **state)
+{
+    (void)state;
+    assert_int_equal(parse_with("NoColon\r\n"), -400);
+    assert_int_equal(parse_with("Space : x\r\n"), -400);
+    assert_int_equal(parse_with(": x\r\n"), -400);
+    assert_int_equal(parse_with("A: b\r\n folded\r\n"), -400);
+    assert_int_equal(parse_with("Content-Length: 1\r\nContent-Length: 2\r\n"), -400);
+    assert_int_equal(parse_with("Content-Length: +1\r\n"), -400);
+    assert_int_equal(parse_with("Content-Length: 99999999999999999999\r\n"), -400);
+    assert_int_equal(parse_with("A: b\rc\r\n"), -400);
+}
+
+static void sees_bodies(void **state)
+{
+    (void)state;
+    assert_true(parse_with("Content-Length: 0\r\n") > 0);
+    assert_false(request.has_body);
+    assert_true(parse_with("Transfer-Encoding: chunked\r\n") > 0);
+    assert_true(request.has_body);
+}
+
+static void understands_ranges(void **state)
+{
+    (void)state;
+    assert_true(parse_with("Range: bytes=10-19\r\n") > 0);
+    assert_true(request.range.given);
+    assert_int_equal(request.range.first, 10);
+    assert_int_equal(request.range.last, 19);
+    assert_true(parse_with("range: Bytes = 7-\r\n") > 0);
+    assert_true(request.range.given);
+    assert_int_equal(request.range.first, 7);
+    assert_true(request.range.last == HTTP_NO_OFFSET);
+    assert_true(parse_with("Range: bytes=-5\r\n") > 0);
+    assert_true(request.range.given);
+    assert_true(request.range.first == HTTP_NO_OFFSET);
+    assert_int_equal(request.range.last, 5);
+}
+
+static void ignores_other_ranges(void **state)
+{
+    static const char *const values[] = {
+        "bytes=0-1,3-4", "lines=0-1", "bytes=5-4",   "bytes=-",
+        "bytes",         "bytes=a-b", "bytes=1-2-3", "bytes=99999999999999999999-",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        char field[100];
+        snprintf(field, sizeof field, "Range: %s\r\n", values[i]);
+        assert_true(parse_with(field) > 0);
+        assert_false(request.range.given);
+    }
+}
+
+static void understands_conditions(void **state)
+{
+    (void)state;
+    assert_true(parse_with("If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n") > 0);
+    assert_int_equal(request.if_modified_since, 784111777);
+    assert_true(parse_with("If-Modified-Since: yesterday\r\n") > 0);
+    assert_int_equal(request.if_modified_since, -1);
+    assert_true(parse_with("If-None-Match: \"x\"\r\n") > 0);
+    assert_true(request.if_none_match);
+    assert_true(parse_with("If-Range: \"tag\"\r\n") > 0);
+    assert_int_equal(request.if_range, -2);
+    assert_true(parse_with("If-Range: Sun, 06 Nov 1994 08:49:37 GMT\r\n") > 0);
+    assert_int_equal(request.if_range, 784111777);
+}
+
+static void understands_codings(void **state)
+{
+    static const struct {
+        const char *value;
+        bool accepted;
+    } cases[] = {
+        {"gzip", true},          {"br, GZIP;q=0.5", true},
+        {"deflate,gzip", true},  {"gzip;q=0", false},
+        {"gzip;q=0.000", false}, {"xgzip", false},
+        {"identity", false},     {"", false},
+        {"gzip ; q=1", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char field[100];
+        snprintf(field, sizeof field, "Accept-Encoding: %s\r\n", cases[i].value);
+        assert_true(parse_with(field) > 0);
+        assert_int_equal(request.accepts_gzip, cases[i].accepted);
+    }
+}
+
+static int64_t date(const char *text)
+{
+    return http_date_parse(text, strlen(text));
+}
+
+static void reads_dates(void **state)
+{
+    (void)state;
+    assert_int_equal(date("Sun, 06 Nov 1994 08:49:37 GMT"), 784111777);
+    assert_int_equal(date("Sunday, 06-Nov-94 08:49:37 GMT"), 784111777);
+    assert_int_equal(date("Sun Nov  6 08:49:37 1994"), 784111777);
+    assert_int_equal(date("Thu, 01 Jan 1970 00:00:00 GMT"), 0);
+    assert_int_equal(date("Tue, 29 Feb 2000 12:00:00 GMT"), 951825600);
+    assert_int_equal(date("Sun, 06 Nov 1994 08:49:37 CET"), -1);
+    assert_int_equal(date("Sun, 06 Nov 1994 08:49:37"), -1);
+    assert_int_equal(date("Sun, 06 Foo 1994 08:49:37 GMT"), -1);
+    assert_int_equal(date("Sun, 06 Nov 1994 24:49:37 GMT"), -1);
+    assert_int_equal(date("Wed, 31 Dec 1969 23:59:59 GMT"), -1);
+    assert_int_equal(date(""), -1);
+    assert_int_equal(date(","), -1);
+}
+
+static void writes_dates_that_it_reads(void **state)
+{
+    char text[HTTP_DATE_SIZE];
+
+    (void)state;
+    http_date_format(784111777, text);
+    assert_string_equal(text, "Sun, 06 Nov 1994 08:49:37 GMT");
+    http_date_format(0, text);
+    assert_string_equal(text, "Thu, 01 Jan 1970 00:00:00 GMT");
+    for (int64_t seconds = 0; seconds < INT64_C(253402300800); seconds += 86400 * 17 + 12345) {
+        http_date_format(seconds, text);
+        assert_int_equal(date(text), seconds);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(takes_a_plain_request),
+        cmocka_unit_test(waits_for_the_rest_of_a_head),
+        cmocka_unit_test(ends_a_head_where_the_next_request_begins),
+        cmocka_unit_test(normalises_paths),
+        cmocka_unit_test(refuses_paths_that_lead_out_of_the_site),
+        cmocka_unit_test(refuses_long_paths_and_heads),
+        cmocka_unit_test(knows_methods),
+        cmocka_unit_test(knows_versions),
+        cmocka_unit_test(demands_one_host),
+        cmocka_unit_test(refuses_broken_fields),
+        cmocka_unit_test(sees_bodies),
+        cmocka_unit_test(understands_ranges),
+        cmocka_unit_test(ignores_other_ranges),
+        cmocka_unit_test(understands_conditions),
+        cmocka_unit_test(understands_codings),
+        cmocka_unit_test(reads_dates),
+        cmocka_unit_test(writes_dates_that_it_reads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

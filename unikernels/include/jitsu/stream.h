@@ -1,0 +1,79 @@
+/* TCP connections, as a server sees them.
+ *
+ * All functions here are called from application_main() or from a handler's functions, never at the
+ * same time as another: there is one thread. None of them waits. */
+#ifndef JITSU_STREAM_H
+#define JITSU_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct stream;
+
+/* What the application does with its connections. All functions must be given. `state` is what
+ * `opened` returned. */
+struct stream_handler {
+    /* A client has connected. Returns the application's state for it, or NULL to reset it. */
+    void *(*opened)(struct stream *stream);
+
+    /* `length` > 0 bytes have come. Returns how many of them are taken; the others, and what comes
+     * after them, are offered again after stream_read(), and the client is slowed down meanwhile.
+     */
+    size_t (*received)(struct stream *stream, void *state, const uint8_t *bytes, size_t length);
+
+    /* The client will send nothing more; all its bytes have been taken. It may still receive. */
+    void (*ended)(struct stream *stream, void *state);
+
+    /* There is room to write again, after stream_write() had taken less than it was given. */
+    void (*writable)(struct stream *stream, void *state);
+
+    /* The time set by stream_deadline() has passed. */
+    void (*expired)(struct stream *stream, void *state);
+
+    /* The connection is over, whoever ended it; `stream` is gone, and no function is called for it
+     * again. `state` is the application's to free. */
+    void (*closed)(void *state);
+};
+
+/* Accepts connections to `port` on every address of the machine. A failure ends the machine. */
+void stream_listen(uint16_t port, const struct stream_handler *handler);
+
+/* How the bytes given to stream_write() are treated. */
+#define STREAM_COPY     0u /* they are copied */
+#define STREAM_IN_PLACE 1u /* they stay as they are as long as the machine runs: no copy is made   \
+                            */
+#define STREAM_MORE 2u     /* more will follow at once */
+
+/* Sends bytes, in order. Returns how many were taken: all, or fewer if there is no room, in which
+ * case `writable` is called once there is. */
+size_t stream_write(struct stream *stream, const void *bytes, size_t length, unsigned flags);
+
+/* Offers again what `received` did not take, at once if there is any. */
+void stream_read(struct stream *stream);
+
+/* Sends the end of the stream after what was written. The client may go on sending. */
+void stream_shutdown(struct stream *stream);
+
+/* Lets go of the connection: what was written is still sent, then the end; what still comes is
+ * dropped. `closed` is called once the handler's functions that are running for it have returned,
+ * at once if none is; until then the other functions here do nothing for it. */
+void stream_close(struct stream *stream);
+
+/* The same, but resets the connection. */
+void stream_abort(struct stream *stream);
+
+/* Calls `expired` when clock_now() has passed `deadline` (with a grain of half a second); 0: never.
+ * Replaces an earlier one. */
+void stream_deadline(struct stream *stream, uint64_t deadline);
+
+/* Bytes that were written and not acknowledged by the client yet. */
+size_t stream_unacknowledged(const struct stream *stream);
+
+/* How many connections the machine's memory is good for. */
+size_t stream_capacity(void);
+
+/* Announces that the machine is ready, then serves its network for ever. */
+_Noreturn void network_serve(void);
+
+#endif

@@ -1,0 +1,9 @@
+/* C's <assert.h>: a condition that does not hold ends the machine with a message. */
+#ifndef JITSU_LIBC_ASSERT_H
+#define JITSU_LIBC_ASSERT_H
+
+#include "platform/platform.h"
+
+#define assert(condition) ((condition) ? (void)0 : platform_fatal("assertion failed: " #condition))
+
+#endif

@@ -1,0 +1,21 @@
+/* Functions of this folder that lwIP calls. */
+#ifndef JITSU_NET_HOOKS_H
+#define JITSU_NET_HOOKS_H
+
+#include "lwip/arch.h"
+#include "lwip/ip_addr.h"
+
+struct netif;
+
+/* The Internet checksum (RFC 1071) of `length` bytes, not complemented, in the machine's byte
+ * order. */
+u16_t network_checksum(const void *bytes, int length);
+
+/* A TCP connection's initial sequence number (RFC 6528). */
+u32_t network_initial_sequence(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
+                               u16_t remote_port);
+
+/* The router that the command line names for IPv6, or NULL. */
+const ip6_addr_t *network_gateway6(struct netif *netif, const ip6_addr_t *destination);
+
+#endif

@@ -1,0 +1,317 @@
+/* lwIP's network interface on a network_device. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "jitsu/application.h"
+#include "jitsu/options.h"
+#include "lwip/etharp.h"
+#include "lwip/ethip6.h"
+#include "lwip/init.h"
+#include "lwip/netif.h"
+#include "lwip/prot/ethernet.h"
+#include "lwip/prot/ip.h"
+#include "lwip/prot/ip4.h"
+#include "lwip/prot/ip6.h"
+#include "lwip/prot/tcp.h"
+#include "net/device.h"
+#include "net/hooks.h"
+#include "net/network.h"
+#include "netif/ethernet.h"
+
+#define BACKLOG_SIZE      1024u /* frames that wait for room at the device; a power of two */
+#define PARTS_MAX         8u
+#define ADDRESS_TEXT_SIZE 64
+#define TCP_CHECKSUM_AT   16
+
+/* lwIP's view of one of the driver's receive buffers. */
+struct receive_buffer {
+    struct pbuf_custom pbuf; /* first: lwIP gives it back */
+};
+
+static struct netif interface;
+static struct network_device *device;
+static struct receive_buffer *receive_buffers;
+static unsigned receive_buffers_held;
+static struct pbuf *backlog[BACKLOG_SIZE];
+static uint32_t backlog_first, backlog_end;
+static ip6_addr_t gateway6;
+static bool has_gateway6;
+
+/* --- sending --- */
+
+static void frame_sent(void *owner)
+{
+    pbuf_free(owner);
+}
+
+/* The sum of what TCP's checksum covers besides the segment, into the segment's checksum: the
+ * device adds the rest. Returns the segment's offset, or 0 if the frame is no TCP segment. */
+static uint16_t prepare_checksum(struct pbuf *frame)
+{
+    uint8_t *bytes = frame->payload;
+    uint16_t type = (uint16_t)(bytes[12] << 8 | bytes[13]);
+    const uint8_t *addresses;
+    size_t addresses_length;
+    uint16_t from;
+
+    if (type == ETHTYPE_IP && bytes[SIZEOF_ETH_HDR + 9] == IP_PROTO_TCP) {
+        from = (uint16_t)(SIZEOF_ETH_HDR + (bytes[SIZEOF_ETH_HDR] & 0xf) * 4);
+        addresses = bytes + SIZEOF_ETH_HDR + 12;
+        addresses_length = 8;
+    } else if (type == ETHTYPE_IPV6 && bytes[SIZEOF_ETH_HDR + 6] == IP_PROTO_TCP) {
+        from = SIZEOF_ETH_HDR + IP6_HLEN;
+        addresses = bytes + SIZEOF_ETH_HDR + 8;
+        addresses_length = 32;
+    } else {
+        return 0;
+    }
+    LWIP_ASSERT("TCP's header is in one piece with those before it", from + TCP_HLEN <= frame->len);
+    uint32_t sum = network_checksum(addresses, (int)addresses_length);
+    sum += lwip_htons(IP_PROTO_TCP);
+    sum += lwip_htons((uint16_t)(frame->tot_len - from));
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    uint16_t folded = (uint16_t)sum;
+    memcpy(bytes + from + TCP_CHECKSUM_AT, &folded, sizeof folded);
+    return from;
+}
+
+static bool send_now(struct pbuf *pbuf)
+{
+    struct frame_part parts[PARTS_MAX];
+    struct frame frame = {.parts = parts, .checksum_at = TCP_CHECKSUM_AT, .owner = pbuf};
+
+    for (const struct pbuf *part = pbuf; part; part = part->next)
+        if (part->len > 0)
+            parts[frame.part_count++] = (struct frame_part){part->payload, part->len};
+    if (device->offloads_checksum)
+        frame.checksum_from = prepare_checksum(pbuf);
+    return device->driver->send(device, &frame);
+}
+
+/* Can the device take it as it is: room for its header in front, and not too many parts? */
+static bool fits_device(struct pbuf *pbuf)
+{
+    if (pbuf_clen(pbuf) > (device->parts_max < PARTS_MAX ? device->parts_max : PARTS_MAX))
+        return false;
+    if (pbuf_add_header(pbuf, device->headroom) != 0)
+        return false;
+    pbuf_remove_header(pbuf, device->headroom);
+    return true;
+}
+
+static err_t interface_output(struct netif *netif, struct pbuf *pbuf)
+{
+    (void)netif;
+    if (fits_device(pbuf))
+        pbuf_ref(pbuf);
+    else if (!(pbuf = pbuf_clone(PBUF_RAW_TX, PBUF_RAM, pbuf)))
+        return ERR_MEM;
+    if (backlog_first == backlog_end && send_now(pbuf))
+        return ERR_OK;
+    if (backlog_end - backlog_first == BACKLOG_SIZE) {
+        pbuf_free(pbuf);
+        return ERR_MEM;
+    }
+    backlog[backlog_end++ % BACKLOG_SIZE] = pbuf;
+    return ERR_OK;
+}
+
+/* --- receiving --- */
+
+static void receive_buffer_free(struct pbuf *pbuf)
+{
+    struct receive_buffer *buffer = (struct receive_buffer *)pbuf;
+
+    receive_buffers_held--;
+    device->driver->release(device, (unsigned)(buffer - receive_buffers));
+}
+
+/* The frame in place while most buffers are with the device; else a copy, so that connections whose
+ * data nobody takes cannot keep the device from receiving at all. */
+static struct pbuf *wrap(unsigned number, void *bytes, uint16_t length)
+{
+    struct receive_buffer *buffer = &receive_buffers[number];
+
+    receive_buffers_held++;
+    buffer->pbuf.custom_free_function = receive_buffer_free;
+    struct pbuf *pbuf =
+        pbuf_alloced_custom(PBUF_RAW, length, PBUF_REF, &buffer->pbuf, bytes, length);
+    if (receive_buffers_held <= device->receive_buffers / 2)
+        return pbuf;
+    struct pbuf *copy = pbuf_clone(PBUF_RAW, PBUF_RAM, pbuf);
+    pbuf_free(pbuf);
+    return copy;
+}
+
+static void frame_received(unsigned number, void *bytes, uint32_t length, bool checksum_good)
+{
+    const uint8_t *destination = bytes;
+
+    if (length < SIZEOF_ETH_HDR || length > NETWORK_FRAME_MAX ||
+        (!(destination[0] & 1) && memcmp(destination, interface.hwaddr, ETH_HWADDR_LEN) != 0)) {
+        device->driver->release(device, number);
+        return;
+    }
+    struct pbuf *pbuf = wrap(number, bytes, (uint16_t)length);
+    if (!pbuf)
+        return;
+    uint16_t flags = NETIF_CHECKSUM_ENABLE_ALL;
+    if (device->offloads_checksum)
+        flags &= (uint16_t)~NETIF_CHECKSUM_GEN_TCP;
+    if (checksum_good)
+        flags &= (uint16_t)~NETIF_CHECKSUM_CHECK_TCP;
+    NETIF_SET_CHECKSUM_CTRL(&interface, flags);
+    if (interface.input(pbuf, &interface) != ERR_OK)
+        pbuf_free(pbuf);
+}
+
+bool network_poll(void)
+{
+    bool progress = device->driver->poll(device);
+
+    while (backlog_first != backlog_end && send_now(backlog[backlog_first % BACKLOG_SIZE]))
+        backlog_first++;
+    return progress;
+}
+
+void network_flush(void)
+{
+    device->driver->flush(device);
+}
+
+bool network_arm(void *unused)
+{
+    (void)unused;
+    return device->driver->arm(device, backlog_first != backlog_end);
+}
+
+/* --- addresses --- */
+
+const ip6_addr_t *network_gateway6(struct netif *netif, const ip6_addr_t *destination)
+{
+    (void)netif;
+    (void)destination;
+    return has_gateway6 ? &gateway6 : NULL;
+}
+
+/* The option's address, and the prefix length behind its slash if `prefix` is not NULL. */
+static void parse_address(const char *name, struct option option, ip_addr_t *address,
+                          unsigned *prefix)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    char *slash = NULL;
+    bool good = option.length < sizeof text;
+
+    if (good) {
+        memcpy(text, option.value, option.length);
+        text[option.length] = '\0';
+        slash = strchr(text, '/');
+        if (slash)
+            *slash++ = '\0';
+        good = ipaddr_aton(text, address) && !slash == !prefix;
+    }
+    if (good && prefix) {
+        *prefix = (unsigned)atoi(slash);
+        good = *slash != '\0' && *prefix <= (IP_IS_V6(address) ? 128 : 32);
+    }
+    if (!good)
+        application_fail("option %s=%.*s: %s is expected", name, (int)option.length, option.value,
+                         prefix ? "ADDRESS/LENGTH" : "ADDRESS");
+}
+
+static void set_addresses4(void)
+{
+    struct option option = option_get("ip");
+    ip_addr_t address, gateway;
+    unsigned prefix;
+    size_t position = 0;
+    ip4_addr_t mask, none = {0};
+
+    if (!option.value)
+        return;
+    parse_address("ip", option, &address, &prefix);
+    if (!IP_IS_V4(&address))
+        application_fail("option ip: an IPv4 address is expected (ip6= for IPv6)");
+    mask.addr = prefix == 0 ? 0 : lwip_htonl(0xffffffffu << (32 - prefix));
+    netif_set_addr(&interface, ip_2_ip4(&address), &mask, &none);
+    while ((option = option_next("gw", &position)).value) {
+        parse_address("gw", option, &gateway, NULL);
+        if (IP_IS_V4(&gateway))
+            netif_set_gw(&interface, ip_2_ip4(&gateway));
+    }
+}
+
+static void set_addresses6(void)
+{
+    struct option option;
+    ip_addr_t address;
+    unsigned prefix;
+    size_t position = 0;
+    s8_t index;
+
+    netif_create_ip6_linklocal_address(&interface, 1);
+    netif_ip6_addr_set_state(&interface, 0, IP6_ADDR_PREFERRED);
+    while ((option = option_next("ip6", &position)).value) {
+        parse_address("ip6", option, &address, &prefix);
+        if (!IP_IS_V6(&address))
+            application_fail("option ip6: an IPv6 address is expected");
+        if (netif_add_ip6_address(&interface, ip_2_ip6(&address), &index) != ERR_OK)
+            application_fail("more IPv6 addresses than %d", LWIP_IPV6_NUM_ADDRESSES - 1);
+        netif_ip6_addr_set_state(&interface, index, IP6_ADDR_PREFERRED);
+    }
+    position = 0;
+    while ((option = option_next("gw", &position)).value) {
+        parse_address("gw", option, &address, NULL);
+        if (IP_IS_V6(&address)) {
+            gateway6 = *ip_2_ip6(&address);
+            has_gateway6 = true;
+        }
+    }
+}
+
+static err_t interface_initialise(struct netif *netif)
+{
+    netif->name[0] = 'e';
+    netif->name[1] = 'n';
+    netif->output = etharp_output;
+    netif->output_ip6 = ethip6_output;
+    netif->linkoutput = interface_output;
+    netif->mtu = 1500;
+    netif->hwaddr_len = ETH_HWADDR_LEN;
+    memcpy(netif->hwaddr, device->hardware_address, ETH_HWADDR_LEN);
+    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
+                   NETIF_FLAG_MLD6 | NETIF_FLAG_LINK_UP;
+    if (device->offloads_checksum)
+        NETIF_SET_CHECKSUM_CTRL(netif, NETIF_CHECKSUM_ENABLE_ALL & ~NETIF_CHECKSUM_GEN_TCP);
+    return ERR_OK;
+}
+
+void network_start(void)
+{
+    static const struct network_events events = {.received = frame_received, .sent = frame_sent};
+
+    if (device)
+        return;
+    if (!option_get("ip").value && !option_get("ip6").value)
+        application_fail("no address: option ip=ADDRESS/LENGTH or ip6=ADDRESS/LENGTH is missing");
+    device = platform_network_device();
+    if (!device)
+        application_fail("no network device");
+    device->events = &events;
+    receive_buffers = calloc(device->receive_buffers, sizeof *receive_buffers);
+    if (!receive_buffers)
+        application_fail("no memory for the network");
+
+    lwip_init();
+    netif_add_noaddr(&interface, NULL, interface_initialise, ethernet_input);
+    netif_set_default(&interface);
+    set_addresses4();
+    /* From here on addresses are announced as they become valid. */
+    netif_set_up(&interface);
+    set_addresses6();
+    /* The first answer most likely goes through the gateway: ask for it already. */
+    if (!ip4_addr_isany_val(*netif_ip4_gw(&interface)))
+        etharp_request(&interface, netif_ip4_gw(&interface));
+    network_flush();
+}

@@ -1,0 +1,31 @@
+/* The parts of the network: lwIP between a device's driver below and the applications' streams
+ * above. */
+#ifndef JITSU_NET_NETWORK_H
+#define JITSU_NET_NETWORK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* interface.c: lwIP's interface on the platform's network device, with the addresses of the command
+ * line. network_start() may be called often; only the first call does anything. Ends the machine if
+ * there is no device or no address. */
+void network_start(void);
+
+/* What the device has for us goes up, what waits for it goes down. Returns whether there was
+ * anything. */
+bool network_poll(void);
+
+/* Tells the device of everything sent since. */
+void network_flush(void);
+
+/* Asks for an interrupt when there is something to poll. Returns false if there is already. */
+bool network_arm(void *unused);
+
+/* timers.c: runs what is due, and tells when (clock_now()) the next will be. */
+uint64_t timers_run(void);
+
+/* The first call's memory is what all shares are computed from. */
+size_t stream_send_share(void);
+
+#endif

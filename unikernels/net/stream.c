@@ -1,0 +1,329 @@
+/* jitsu/stream.h on lwIP's TCP. */
+#include "jitsu/stream.h"
+
+#include <stdlib.h>
+
+#include "jitsu/application.h"
+#include "jitsu/clock.h"
+#include "jitsu/console.h"
+#include "jitsu/memory.h"
+#include "lwip/tcp.h"
+#include "net/network.h"
+#include "platform/platform.h"
+
+#define BACKLOG              255
+#define POLL_INTERVAL        1 /* of lwIP's half seconds */
+#define MEMORY_A_STREAM      (32 * 1024)
+#define CAPACITY_LEAST       16
+#define CAPACITY_MOST        2048
+#define SEND_SHARE_LEAST     (64 * 1024)
+#define WRITE_CHUNK          (44 * TCP_MSS) /* the largest that a call of lwIP's takes, whole segments */
+#define ROOM_WORTH_A_CALL    (16 * TCP_MSS)
+#define FIRST_RETRANSMISSION 2 /* half seconds: RFC 6298 says one second */
+
+#define READY "jitsu: ready\n"
+
+enum leaving { STAYS, CLOSES, ABORTS };
+
+struct stream {
+    struct tcp_pcb *pcb;
+    const struct stream_handler *handler;
+    void *state;
+    struct pbuf *waiting; /* received, and not taken by the application */
+    uint64_t deadline;
+    uint8_t inside;    /* so many of the handler's functions are running */
+    bool reading;      /* it is being offered what is waiting */
+    bool client_ended; /* the end of its data has come */
+    bool end_reported;
+    bool wants_room;
+    enum leaving leaving; /* what happens once the handler's functions have returned */
+};
+
+static size_t capacity, send_share;
+
+static void compute_shares(void)
+{
+    size_t memory = memory_free();
+
+    capacity = memory / MEMORY_A_STREAM;
+    if (capacity < CAPACITY_LEAST)
+        capacity = CAPACITY_LEAST;
+    if (capacity > CAPACITY_MOST)
+        capacity = CAPACITY_MOST;
+    /* Not all will be sending much at once; if they do, lwIP runs out of memory, and goes on later.
+     */
+    send_share = memory / capacity * 4;
+    if (send_share < SEND_SHARE_LEAST)
+        send_share = SEND_SHARE_LEAST;
+    if (send_share > TCP_SND_BUF)
+        send_share = TCP_SND_BUF;
+}
+
+size_t stream_capacity(void)
+{
+    network_start();
+    return capacity;
+}
+
+/* Closes or aborts the connection, tells the application, and frees the stream. Returns what lwIP
+ * is to be told by the callback it is in. */
+static err_t finish(struct stream *stream)
+{
+    struct tcp_pcb *pcb = stream->pcb;
+    err_t result = ERR_OK;
+
+    if (pcb) {
+        tcp_arg(pcb, NULL);
+        tcp_recv(pcb, NULL);
+        tcp_sent(pcb, NULL);
+        tcp_poll(pcb, NULL, 0);
+        tcp_err(pcb, NULL);
+        /* lwIP would reset a connection whose data was not received. */
+        if (stream->waiting)
+            tcp_recved(pcb, stream->waiting->tot_len);
+        if (stream->leaving == ABORTS || tcp_close(pcb) != ERR_OK) {
+            tcp_abort(pcb);
+            result = ERR_ABRT;
+        }
+    }
+    if (stream->waiting)
+        pbuf_free(stream->waiting);
+    if (stream->state)
+        stream->handler->closed(stream->state);
+    free(stream);
+    return result;
+}
+
+static void enter(struct stream *stream)
+{
+    stream->inside++;
+}
+
+/* After a handler's function: does what it has asked for. */
+static err_t exit_handler(struct stream *stream)
+{
+    if (--stream->inside > 0 || stream->leaving == STAYS)
+        return ERR_OK;
+    return finish(stream);
+}
+
+static void begin_leaving(struct stream *stream, enum leaving how)
+{
+    if (stream->leaving != STAYS)
+        return;
+    stream->leaving = how;
+    if (stream->inside == 0)
+        finish(stream);
+}
+
+void stream_close(struct stream *stream)
+{
+    begin_leaving(stream, CLOSES);
+}
+
+void stream_abort(struct stream *stream)
+{
+    begin_leaving(stream, ABORTS);
+}
+
+/* Offers the application what is waiting until it takes no more. */
+static void offer(struct stream *stream)
+{
+    if (stream->reading)
+        return;
+    stream->reading = true;
+    while (stream->waiting && stream->leaving == STAYS) {
+        struct pbuf *first = stream->waiting;
+        size_t taken = stream->handler->received(stream, stream->state, first->payload, first->len);
+        if (taken == 0)
+            break;
+        if (stream->pcb)
+            tcp_recved(stream->pcb, (u16_t)taken);
+        if (taken < first->len) {
+            pbuf_remove_header(first, taken);
+            continue;
+        }
+        stream->waiting = pbuf_dechain(first);
+        pbuf_free(first);
+    }
+    stream->reading = false;
+    if (!stream->waiting && stream->client_ended && !stream->end_reported &&
+        stream->leaving == STAYS) {
+        stream->end_reported = true;
+        stream->handler->ended(stream, stream->state);
+    }
+}
+
+void stream_read(struct stream *stream)
+{
+    if (stream->leaving != STAYS)
+        return;
+    enter(stream);
+    offer(stream);
+    exit_handler(stream);
+}
+
+static err_t received(void *argument, struct tcp_pcb *pcb, struct pbuf *pbuf, err_t error)
+{
+    struct stream *stream = argument;
+
+    (void)pcb;
+    (void)error;
+    if (!pbuf)
+        stream->client_ended = true;
+    else if (stream->waiting)
+        pbuf_cat(stream->waiting, pbuf);
+    else
+        stream->waiting = pbuf;
+    enter(stream);
+    offer(stream);
+    return exit_handler(stream);
+}
+
+static err_t report_room(struct stream *stream)
+{
+    stream->wants_room = false;
+    enter(stream);
+    stream->handler->writable(stream, stream->state);
+    return exit_handler(stream);
+}
+
+static err_t sent(void *argument, struct tcp_pcb *pcb, u16_t length)
+{
+    struct stream *stream = argument;
+
+    (void)length;
+    if (stream->wants_room &&
+        (tcp_sndbuf(pcb) >= ROOM_WORTH_A_CALL || stream_unacknowledged(stream) == 0))
+        return report_room(stream);
+    return ERR_OK;
+}
+
+static err_t poll(void *argument, struct tcp_pcb *pcb)
+{
+    struct stream *stream = argument;
+
+    if (stream->deadline && clock_now() >= stream->deadline) {
+        stream->deadline = 0;
+        enter(stream);
+        stream->handler->expired(stream, stream->state);
+        return exit_handler(stream);
+    }
+    /* If memory had run out, no segment may be under way whose acknowledgement would come. */
+    if (stream->wants_room && tcp_sndbuf(pcb) > 0)
+        return report_room(stream);
+    return ERR_OK;
+}
+
+/* lwIP has freed the connection already. */
+static void failed(void *argument, err_t error)
+{
+    struct stream *stream = argument;
+
+    (void)error;
+    stream->pcb = NULL;
+    begin_leaving(stream, ABORTS);
+}
+
+static err_t accepted(void *argument, struct tcp_pcb *pcb, err_t error)
+{
+    const struct stream_handler *handler = argument;
+
+    if (error != ERR_OK || !pcb)
+        return ERR_VAL;
+    struct stream *stream = calloc(1, sizeof *stream);
+    if (!stream) {
+        tcp_abort(pcb);
+        return ERR_ABRT;
+    }
+    stream->pcb = pcb;
+    stream->handler = handler;
+    tcp_arg(pcb, stream);
+    tcp_recv(pcb, received);
+    tcp_sent(pcb, sent);
+    tcp_poll(pcb, poll, POLL_INTERVAL);
+    tcp_err(pcb, failed);
+    tcp_nagle_disable(pcb);
+    pcb->snd_buf = (tcpwnd_size_t)send_share;
+    if (pcb->rto > FIRST_RETRANSMISSION && pcb->sa < 0)
+        pcb->rto = FIRST_RETRANSMISSION;
+
+    enter(stream);
+    stream->state = handler->opened(stream);
+    if (!stream->state)
+        stream_abort(stream);
+    return exit_handler(stream);
+}
+
+void stream_listen(uint16_t port, const struct stream_handler *handler)
+{
+    network_start();
+    if (capacity == 0)
+        compute_shares();
+    struct tcp_pcb *pcb = tcp_new_ip_type(IPADDR_TYPE_ANY);
+    if (!pcb || tcp_bind(pcb, IP_ANY_TYPE, port) != ERR_OK)
+        application_fail("cannot listen on port %u: it is in use or there is no memory", port);
+    struct tcp_pcb *listener = tcp_listen_with_backlog(pcb, BACKLOG);
+    if (!listener)
+        application_fail("cannot listen on port %u: no memory", port);
+    tcp_arg(listener, (void *)(uintptr_t)handler);
+    tcp_accept(listener, accepted);
+}
+
+size_t stream_write(struct stream *stream, const void *bytes, size_t length, unsigned flags)
+{
+    struct tcp_pcb *pcb = stream->pcb;
+    const uint8_t *at = bytes;
+    size_t left = length;
+
+    if (stream->leaving != STAYS)
+        return length;
+    while (left > 0) {
+        size_t chunk = left < WRITE_CHUNK ? left : WRITE_CHUNK;
+        if (chunk > tcp_sndbuf(pcb))
+            chunk = tcp_sndbuf(pcb);
+        bool more = flags & STREAM_MORE || chunk < left;
+        u8_t lwip_flags = (u8_t)((flags & STREAM_IN_PLACE ? 0 : TCP_WRITE_FLAG_COPY) |
+                                 (more ? TCP_WRITE_FLAG_MORE : 0));
+        if (chunk == 0 || tcp_write(pcb, at, (u16_t)chunk, lwip_flags) != ERR_OK) {
+            stream->wants_room = true;
+            break;
+        }
+        at += chunk;
+        left -= chunk;
+    }
+    /* Inside a callback lwIP sends after it. */
+    if (stream->inside == 0)
+        tcp_output(pcb);
+    return length - left;
+}
+
+void stream_shutdown(struct stream *stream)
+{
+    if (stream->leaving == STAYS)
+        tcp_shutdown(stream->pcb, 0, 1);
+}
+
+void stream_deadline(struct stream *stream, uint64_t deadline)
+{
+    stream->deadline = deadline;
+}
+
+size_t stream_unacknowledged(const struct stream *stream)
+{
+    return stream->pcb ? send_share - tcp_sndbuf(stream->pcb) : 0;
+}
+
+_Noreturn void network_serve(void)
+{
+    network_start();
+    network_flush();
+    console_write(READY, sizeof READY - 1);
+    for (;;) {
+        bool progress = network_poll();
+        uint64_t next = timers_run();
+        network_flush();
+        if (!progress)
+            platform_wait(next, network_arm, NULL);
+    }
+}

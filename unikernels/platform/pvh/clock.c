@@ -1,0 +1,102 @@
+/* The clock is the processor's time stamp counter. Its rate comes from the command line (tsc_khz=),
+ * from the processor or the hypervisor, or else is measured against the timer of the local APIC,
+ * over the time that the machine took to set up anyway. */
+#include "jitsu/clock.h"
+
+#include <stdbool.h>
+
+#include "jitsu/options.h"
+#include "platform/platform.h"
+#include "platform/pvh/machine.h"
+#include "platform/pvh/processor.h"
+
+#define NANOSECONDS_A_TICK (CLOCK_SECOND / APIC_TIMER_HERTZ)
+#define TICKS_MAX          UINT32_MAX
+#define PRECISION          200 /* the measure may be wrong by one part of this many */
+#define PATIENCE           (APIC_TIMER_HERTZ / 50) /* but does not take longer than 20 ms */
+
+#define LEAF_TIME_STAMP           0x15
+#define LEAF_HYPERVISOR           0x40000000
+#define LEAF_HYPERVISOR_FREQUENCY 0x40000010
+#define HYPERVISOR_PRESENT        (1u << 31)
+
+/* Timer and counter, read at nearly the same moment: so many counts apart at most. */
+struct moment {
+    uint64_t stamp;
+    uint64_t apart;
+    uint32_t ticks_left;
+};
+
+static uint64_t start_stamp; /* when the kernel was entered */
+static uint64_t rate;        /* nanoseconds << 32 a count; 0: not measured yet */
+static struct moment first;
+
+/* The host may take the processor away between the two readings: the closest of a few tries. */
+static struct moment moment_now(void)
+{
+    struct moment best = {.apart = UINT64_MAX};
+
+    for (int i = 0; i < 4; i++) {
+        uint64_t before = time_stamp();
+        uint32_t left = apic_timer_left();
+        uint64_t apart = time_stamp() - before;
+        if (apart < best.apart)
+            best = (struct moment){.stamp = before, .apart = apart, .ticks_left = left};
+    }
+    return best;
+}
+
+/* The counter's rate in kHz as somebody tells it, or 0. */
+static uint64_t told_khz(void)
+{
+    uint64_t khz = option_number("tsc_khz", 0, 1000, 100000000);
+    if (khz)
+        return khz;
+
+    struct cpuid basic = cpuid(0);
+    if (basic.a >= LEAF_TIME_STAMP) {
+        struct cpuid ratio = cpuid(LEAF_TIME_STAMP);
+        if (ratio.a && ratio.b && ratio.c)
+            return (uint64_t)ratio.c * ratio.b / ratio.a / 1000;
+    }
+    if (cpuid(1).c & HYPERVISOR_PRESENT && cpuid(LEAF_HYPERVISOR).a >= LEAF_HYPERVISOR_FREQUENCY)
+        return cpuid(LEAF_HYPERVISOR_FREQUENCY).a;
+    return 0;
+}
+
+static void measure(void)
+{
+    struct moment last;
+    uint64_t counts, ticks;
+
+    do {
+        last = moment_now();
+        counts = last.stamp - first.stamp;
+        ticks = first.ticks_left - last.ticks_left;
+    } while (counts < (first.apart + last.apart) * PRECISION && ticks < PATIENCE);
+    rate = (ticks * NANOSECONDS_A_TICK << 32) / counts;
+}
+
+void clock_entered(void)
+{
+    start_stamp = time_stamp();
+}
+
+void clock_start(void)
+{
+    uint64_t khz = told_khz();
+
+    if (khz) {
+        rate = (UINT64_C(1000000) << 32) / khz;
+        return;
+    }
+    apic_timer_set(TICKS_MAX);
+    first = moment_now();
+}
+
+uint64_t clock_now(void)
+{
+    if (rate == 0)
+        measure();
+    return (uint64_t)(((unsigned __int128)(time_stamp() - start_stamp) * rate) >> 32);
+}

@@ -1,0 +1,37 @@
+/* The protection of memory; entry.S has mapped it all, to itself. */
+#include "platform/pvh/machine.h"
+
+#define PAGE           4096u
+#define PAGES          512u
+#define PRESENT        UINT64_C(1)
+#define WRITABLE       UINT64_C(2)
+#define NOT_EXECUTABLE (UINT64_C(1) << 63)
+
+/* Set by entry.S where the processor knows it. */
+uint32_t no_execute __attribute__((section(".data")));
+
+static uint64_t page_flags(uintptr_t page, uint64_t data)
+{
+    if (page == 0 || page == (uintptr_t)stack_guard)
+        return 0;
+    if (page < (uintptr_t)image_start || page >= (uintptr_t)constants_end)
+        return data | WRITABLE;
+    return page < (uintptr_t)text_end ? PRESENT : data;
+}
+
+void paging_protect(void)
+{
+    uint64_t data = PRESENT | (no_execute ? NOT_EXECUTABLE : 0);
+
+    for (uintptr_t i = 0; i < PAGES; i++) {
+        uint64_t flags = page_flags(i * PAGE, data);
+        page_table_image[i] = flags ? i * PAGE | flags : 0;
+    }
+    page_directories[0] = (uintptr_t)page_table_image | PRESENT | WRITABLE;
+    if (no_execute)
+        for (unsigned i = 1; i < 4 * PAGES; i++)
+            page_directories[i] |= NOT_EXECUTABLE;
+
+    uintptr_t top;
+    __asm__ volatile("mov %%cr3, %0; mov %0, %%cr3" : "=r"(top) : : "memory");
+}

@@ -1,0 +1,84 @@
+/* The ends of the machine.
+ *
+ * QEMU's isa-debug-exit device at port 0x501 makes QEMU exit at once with the status (value << 1 |
+ * 1); where it is missing the write does nothing, and the processor is made to reset by a triple
+ * fault, which ends a QEMU that runs with -no-reboot. A machine that is done does only the latter:
+ * QEMU's status is 0 then. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "jitsu/application.h"
+#include "jitsu/console.h"
+#include "platform/platform.h"
+#include "platform/pvh/machine.h"
+#include "platform/pvh/processor.h"
+
+#define DEBUG_EXIT_PORT  0x501
+#define DEBUG_EXIT_FATAL 0x10 /* QEMU's status 33 */
+
+_Noreturn void power_off(enum power_off reason)
+{
+    const struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) no_interrupts = {0, 0};
+
+    interrupts_off();
+    if (reason == POWER_OFF_FATAL)
+        port_write8(DEBUG_EXIT_PORT, DEBUG_EXIT_FATAL);
+    __asm__ volatile("lidt %0; ud2" : : "m"(no_interrupts));
+    __builtin_unreachable();
+}
+
+static _Noreturn void fatal(const char *format, va_list arguments)
+{
+    char text[256];
+
+    vsnprintf(text, sizeof text, format, arguments);
+    console_write("\njitsu: fatal: ", 15);
+    console_write(text, strlen(text));
+    console_write("\n", 1);
+    power_off(POWER_OFF_FATAL);
+}
+
+_Noreturn void machine_fatal(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    fatal(format, arguments);
+}
+
+_Noreturn void platform_fatal(const char *reason)
+{
+    machine_fatal("%s", reason);
+}
+
+_Noreturn void application_fail(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    fatal(format, arguments);
+}
+
+_Noreturn void application_power_off(void)
+{
+    power_off(POWER_OFF_DONE);
+}
+
+_Noreturn void abort(void)
+{
+    machine_fatal("aborted");
+}
+
+/* The compiler's checks of the stack (-fstack-protector-strong). */
+uintptr_t __stack_chk_guard = 0x595e9fbd94fda766;
+_Noreturn void __stack_chk_fail(void);
+
+_Noreturn void __stack_chk_fail(void)
+{
+    machine_fatal("stack overwritten");
+}

@@ -1,0 +1,71 @@
+/* The console: a 16550 at 0x3f8, polled. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "jitsu/console.h"
+#include "platform/pvh/machine.h"
+#include "platform/pvh/processor.h"
+
+#define DATA             0x3f8
+#define INTERRUPT_ENABLE 0x3f9
+#define FIFO_CONTROL     0x3fa
+#define LINE_CONTROL     0x3fb
+#define MODEM_CONTROL    0x3fc
+#define LINE_STATUS      0x3fd
+#define LINE_8N1         0x03
+#define LINE_DIVISOR     0x80
+#define FIFO_ON          0x07 /* on, and both cleared */
+#define MODEM_READY      0x03
+#define STATUS_EMPTY     0x20
+#define STATUS_NOBODY    0xff /* no such device */
+
+/* How often the port is asked for room before a byte is given up: a reader that stalls must not
+ * stall the machine. */
+#define PATIENCE 20000u
+
+static bool given_up;
+
+void serial_start(void)
+{
+    port_write8(INTERRUPT_ENABLE, 0);
+    port_write8(LINE_CONTROL, LINE_DIVISOR | LINE_8N1);
+    port_write8(DATA, 1); /* 115200 bits a second, where that means anything */
+    port_write8(INTERRUPT_ENABLE, 0);
+    port_write8(LINE_CONTROL, LINE_8N1);
+    port_write8(FIFO_CONTROL, FIFO_ON);
+    port_write8(MODEM_CONTROL, MODEM_READY);
+}
+
+/* Is there room for a byte? Once the port has been full for too long, it is asked only once. */
+static bool serial_has_room(void)
+{
+    for (unsigned i = 0; i < (given_up ? 1 : PATIENCE); i++) {
+        uint8_t status = port_read8(LINE_STATUS);
+        if (status == STATUS_NOBODY)
+            return false;
+        if (status & STATUS_EMPTY) {
+            given_up = false;
+            return true;
+        }
+    }
+    given_up = true;
+    return false;
+}
+
+void console_write(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (serial_has_room())
+            port_write8(DATA, (uint8_t)text[i]);
+}
+
+void console_print(const char *format, ...)
+{
+    char text[256];
+    va_list arguments;
+
+    va_start(arguments, format);
+    int length = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    console_write(text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
+}

@@ -1,0 +1,80 @@
+/* The machine's start in C, its parts in order, and what they give to the rest of the image. */
+#include <string.h>
+
+#include "jitsu/application.h"
+#include "jitsu/clock.h"
+#include "jitsu/console.h"
+#include "jitsu/memory.h"
+#include "jitsu/module.h"
+#include "libc/heap.h"
+#include "platform/options.h"
+#include "platform/platform.h"
+#include "platform/pvh/machine.h"
+#include "platform/pvh/processor.h"
+
+#define ENTERED            "jitsu: entered\n"
+#define NANOSECONDS_A_TICK (CLOCK_SECOND / APIC_TIMER_HERTZ)
+#define TICKS_MAX          (APIC_TIMER_HERTZ * 60u)
+
+static struct boot_module module;
+
+/* Called by entry.S. */
+_Noreturn void machine_start(uint32_t start_info_address);
+
+_Noreturn void machine_start(uint32_t start_info_address)
+{
+    struct start_info info;
+
+    clock_entered();
+    serial_start();
+    console_write(ENTERED, strlen(ENTERED));
+    interrupts_start();
+    start_info_read(start_info_address, &info);
+    paging_protect();
+    heap_add((void *)info.free.start, info.free.end - info.free.start);
+    options_start(info.command_line);
+    if (info.module_size > 0)
+        module = (struct boot_module){(const uint8_t *)info.module_start, info.module_size};
+    apic_start();
+    clock_start();
+
+    application_main();
+    application_power_off();
+}
+
+struct boot_module boot_module(void)
+{
+    return module;
+}
+
+size_t memory_free(void)
+{
+    return heap_free_bytes();
+}
+
+void platform_wait(uint64_t deadline, bool (*may_sleep)(void *argument), void *argument)
+{
+    static uint64_t timer_deadline;
+    static uint32_t interrupts_then;
+    uint64_t now = clock_now();
+
+    if (deadline <= now || (may_sleep && !may_sleep(argument)))
+        return;
+    /* A running timer that is due earlier only wakes us once for nothing; setting it is what costs.
+     */
+    bool running = interrupts_then == timer_interrupts && timer_deadline > now;
+    if (!running || timer_deadline > deadline) {
+        uint64_t ticks = (deadline - now) / NANOSECONDS_A_TICK + 1;
+        ticks = ticks < TICKS_MAX ? ticks : TICKS_MAX;
+        timer_deadline = now + ticks * NANOSECONDS_A_TICK;
+        interrupts_then = timer_interrupts;
+        apic_timer_set((uint32_t)ticks);
+    }
+    interrupts_on_and_halt();
+}
+
+void clock_sleep_until(uint64_t time)
+{
+    while (clock_now() < time)
+        platform_wait(time, NULL, NULL);
+}
