@@ -204,7 +204,8 @@ void machine_first_byte(void *owner, uint64_t moment, uint64_t accepted)
     struct service *service = owner;
     struct machine_run *run = service->run;
     (void)accepted;
-    if (service->state != MACHINE_RUNNING || !run->want || moment <= run->want->moment)
+    if (service->state != MACHINE_RUNNING || !run->want || moment <= run->want->moment ||
+        run->phases.first_byte)
         return;
     run->phases.first_byte = moment - run->want->moment;
     history_add(service, MACHINE_RUNNING, MACHINE_RUNNING, CAUSE_FIRST_BYTE, run->want, NULL);
@@ -264,7 +265,6 @@ void machine_stop(struct service *service, enum config_stop mode, enum cause cau
 
     set_leaving(run, mode != CONFIG_STOP_SUSPEND);
     deadline_clear(service);
-    service_expect_wants(service);
     service_publish(service);
     if (from == MACHINE_STARTING)
         service_turn_away(service);
@@ -291,7 +291,9 @@ void machine_suspended(struct service *service)
 
     if (!move(service, EVENT_SUSPENDED))
         return;
-    if (from != MACHINE_STOPPING)
+    if (from == MACHINE_STOPPING)
+        wants_look_for_missed(service);
+    else
         service_expect_wants(service);
     if (service->hold)
         proxy_service_not_ready(service->hold);
@@ -375,7 +377,9 @@ static void end(struct service *service, enum machine_state from, enum machine_e
     struct summoner *summoner = service->summoner;
 
     forgive_after_good_run(service);
-    if (from != MACHINE_STOPPING)
+    if (from == MACHINE_STOPPING)
+        wants_look_for_missed(service);
+    else
         service_expect_wants(service);
     deadline_clear(service);
     close_hold(service);

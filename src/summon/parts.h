@@ -102,7 +102,7 @@ struct summoner {
     struct service_counters *counters; /* of the services that have any */
     struct prepared_reload reload;
     struct store *store; /* NULL: nothing is remembered */
-    bool store_merged;   /* what the store had has been added to the counters here */
+    bool recalled;       /* what the store had of earlier lives has been added to what is here */
     struct event *use_timer;
 };
 
@@ -121,6 +121,9 @@ void summoner_watch_uses(struct summoner *summoner);
 /* A send that does nothing while the keeper is away. */
 void summoner_send(struct summoner *summoner, const struct message *message);
 
+/* The store's file can be read, again or at last. `argument` is the summoner. */
+void summoner_recall_late(void *argument);
+
 /* --- wants.c --- */
 
 int wants_new(struct summoner *summoner);
@@ -136,6 +139,10 @@ void wants_from_hold(void *owner, const struct endpoint *client, uint16_t port, 
 
 /* Wants the machine of a service with keep: always, unless that does not hold now. */
 void service_keep(struct service *service);
+
+/* A stop has ended: was there a query in the moment of the stop that no worker reported, as it
+ * still saw the host marked as wanted? */
+void wants_look_for_missed(struct service *service);
 
 /* The machine has gone: does what its end was waited for, or lets the service rest. */
 void service_rest(struct service *service);
@@ -177,6 +184,7 @@ void machine_ready(struct service *service, enum machine_event event,
                    const struct message *message);
 /* The keeper has a machine for a service that is off. */
 void machine_adopt(struct service *service, const struct message *message);
+/* service_expect_wants() has been called before it was decided. */
 void machine_stop(struct service *service, enum config_stop mode, enum cause cause);
 /* For one that is stopping already. */
 void machine_destroy(struct service *service);

@@ -32,8 +32,6 @@ void reaper_watch(struct service *service)
         deadline_set(service, idle_from(service));
 }
 
-/* Wants are expected before looking at the last query, so that a query is either seen here or
- * reported by its worker, which stops or undoes the stop. */
 static void reap_if_idle(struct service *service)
 {
     uint64_t now = clock_now();

@@ -176,6 +176,7 @@ static void depart(struct service *service)
         machine_give_up(service, CAUSE_RELOAD);
     free(service->pending);
     service->pending = NULL;
+    service_expect_wants(service); /* it may come back */
     if (service->hold)
         proxy_service_free(service->hold);
     service->hold = NULL;

@@ -143,6 +143,7 @@ void service_publish(struct service *service)
 
 void service_expect_wants(struct service *service)
 {
+    service->earlier_query = service_last_query(service);
     atomic_store(&service->host->wanted, false);
     if (service->next_host)
         atomic_store(&service->next_host->wanted, false);

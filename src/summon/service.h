@@ -103,7 +103,8 @@ struct service {
     uint64_t deadline;            /* clock_now(); what is due then depends on the state */
     uint32_t deadline_place;      /* in the heap, from 1; 0: there is no deadline */
     uint64_t starts, failures;
-    double remembered_use; /* last use in an earlier life of the front, seconds since the epoch */
+    uint64_t earlier_query; /* last query when wants were last expected anew */
+    double remembered_use;  /* last use in an earlier life of the front, seconds since the epoch */
     struct store_slot stored;
     uint32_t earlier_serial; /* of the machine it had in an earlier life of the front; 0: none */
     uint16_t listener_count;
@@ -135,7 +136,8 @@ bool service_host_fits(const struct dns_host *host, const struct config_service 
  * called after every change of state, queued, refused or backing_off. */
 void service_publish(struct service *service);
 
-/* From now on a query wants the machine (again). */
+/* From now on a query wants the machine (again). To be called before deciding that nobody wants it
+ * any more, so that no query falls between: wants_look_for_missed(). */
 void service_expect_wants(struct service *service);
 /* clock_now_coarse() of the last address query; 0: never. */
 uint64_t service_last_query(const struct service *service);

@@ -34,7 +34,7 @@ struct store {
     struct rows pending;    /* to be written */
     uint32_t generation;    /* of `pending`; slots of others are void */
     struct rows loaded;     /* read, for the main loop to take */
-    bool taken;             /* it has: rows may be written */
+    bool untaken;           /* it has not yet: nothing may be written */
     bool closing;
     struct store_file *file; /* NULL: cannot be used now */
     uint64_t retry_at;       /* clock_now(); 0: nothing failed */
@@ -112,7 +112,7 @@ static void log_problem(struct store *store, const struct error *error)
         return;
     store->problem = *error;
     log_error("%s: machines go on, but counters and last use are kept in memory only until it can "
-              "be written; trying again every %.0f s",
+              "be written; trying again every %.4g s",
               error->text, (double)store->retry / (double)NANOSECONDS_PER_SECOND);
 }
 
@@ -155,7 +155,7 @@ static void open_again(struct store *store)
     }
     rows_free(&store->loaded);
     store->loaded = loaded;
-    store->taken = false;
+    store->untaken = true;
     store->retry_at = 0;
     eventfd_write(store->wake_up, 1);
 }
@@ -219,14 +219,14 @@ static void *write_rows(void *argument)
             wait_until(store, store->retry_at);
         else if (!store->file)
             open_again(store);
-        else if (!store->taken || store->pending.count == 0)
+        else if (store->untaken || store->pending.count == 0)
             pthread_cond_wait(&store->changed, &store->lock);
         else {
             gather(store);
             write_pending(store);
         }
     }
-    if (store->file && store->taken && store->pending.count)
+    if (store->file && !store->untaken && store->pending.count)
         write_pending(store);
     if (store->pending.count)
         log_error("%s: counters and last use of %zu services could not be written and are lost",
@@ -246,16 +246,17 @@ static void woken(evutil_socket_t descriptor, short events, void *argument)
     store->available(store->argument);
 }
 
-size_t store_take(struct store *store, struct store_row **rows)
+bool store_take(struct store *store, struct store_row **rows, size_t *count)
 {
     pthread_mutex_lock(&store->lock);
-    size_t count = store->loaded.count;
+    bool taken = store->untaken;
     *rows = store->loaded.rows;
+    *count = store->loaded.count;
     store->loaded = (struct rows){0};
-    store->taken = true;
+    store->untaken = false;
     pthread_cond_signal(&store->changed);
     pthread_mutex_unlock(&store->lock);
-    return count;
+    return taken;
 }
 
 void store_put(struct store *store, struct store_slot *slot, const struct store_row *row)
@@ -338,7 +339,8 @@ struct store *store_new(const struct store_options *options, struct error *error
         error_set(error, "memory or descriptors are exhausted while opening %s", options->path);
         goto failed;
     }
-    if (!open_file(store, &store->loaded, &problem)) {
+    store->untaken = open_file(store, &store->loaded, &problem);
+    if (!store->untaken) {
         log_problem(store, &problem);
         store->retry_at = clock_now() + store->retry;
     }

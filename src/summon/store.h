@@ -49,9 +49,10 @@ struct store_options {
  * or descriptors are exhausted. */
 struct store *store_new(const struct store_options *options, struct error *error);
 
-/* The rows read from the file, once after store_new() or each `available`; nothing is written in
- * between. `*rows` is the caller's, to free(). Returns how many there are. */
-size_t store_take(struct store *store, struct store_row **rows);
+/* The rows read from the file, once after store_new() or each `available`; nothing is written
+ * before they are taken. Returns false if the file could not be read; else `*rows` is the caller's,
+ * to free(). */
+bool store_take(struct store *store, struct store_row **rows, size_t *count);
 
 /* Gives it a row to write soon, which replaces an earlier one of the same service. */
 void store_put(struct store *store, struct store_slot *slot, const struct store_row *row);

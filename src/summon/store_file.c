@@ -1,5 +1,6 @@
 #include "summon/store_file.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -45,6 +46,7 @@ static const char replace_row[] = "INSERT OR REPLACE INTO service"
 struct store_file {
     sqlite3 *database;
     sqlite3_stmt *replace;
+    bool damaged; /* what went wrong is that the file is no sound database */
     char path[CONFIG_PATH_MAX];
 };
 
@@ -60,6 +62,7 @@ static int explain(struct store_file *file, const char *what, struct error *erro
     int code = file->database ? sqlite3_errcode(file->database) : SQLITE_NOMEM;
     int system = file->database ? sqlite3_system_errno(file->database) : 0;
     const char *why = file->database ? sqlite3_errmsg(file->database) : sqlite3_errstr(code);
+    file->damaged = file->damaged || is_damage(code);
     bool of_system = system && ((code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_IOERR);
     return error_set(error, "%s: cannot %s: %s%s%s", file->path, what, why, of_system ? ": " : "",
                      of_system ? strerror(system) : "");
@@ -132,7 +135,7 @@ static int check_owner(struct store_file *file, struct error *error)
     int64_t tables = ask_number(file, "SELECT count(*) FROM sqlite_master");
 
     if (application < 0 || version < 0 || tables < 0)
-        return explain(file, "be read", error);
+        return explain(file, "read it", error);
     if (application == 0 && version == 0 && tables == 0) {
         if (execute(file, schema) == SQLITE_OK)
             return 0;
@@ -153,17 +156,53 @@ static int check_owner(struct store_file *file, struct error *error)
     return 0;
 }
 
+/* Do all pages hang together? Otherwise rows could be read before damage is noticed. */
+static int check_pages(struct store_file *file, struct error *error)
+{
+    sqlite3_stmt *statement;
+    if (sqlite3_prepare_v2(file->database, "PRAGMA quick_check(1)", -1, &statement, NULL) !=
+            SQLITE_OK ||
+        sqlite3_step(statement) != SQLITE_ROW) {
+        explain(file, "check it", error);
+        sqlite3_finalize(statement);
+        return -1;
+    }
+    const char *verdict = (const char *)sqlite3_column_text(statement, 0);
+    file->damaged = !verdict || strcmp(verdict, "ok") != 0;
+    if (file->damaged) {
+        const char *last_line = verdict ? strrchr(verdict, '\n') : NULL;
+        error_set(error, "%s: is damaged: %s", file->path,
+                  last_line ? last_line + 1 : "the integrity check failed");
+    }
+    sqlite3_finalize(statement);
+    return file->damaged ? -1 : 0;
+}
+
+/* SQLite says only that it cannot open the file, when its directory is what hinders. */
+static int explain_open(struct store_file *file, struct error *error)
+{
+    char directory[sizeof file->path];
+    strcpy(directory, file->path);
+    char *slash = strrchr(directory, '/');
+    if (slash && slash != directory) {
+        *slash = '\0';
+        if (faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) != 0)
+            return error_set_errno(error, "%s: cannot make files in %s", file->path, directory);
+    }
+    return explain(file, "open it", error);
+}
+
 static int open_database(struct store_file *file, store_file_row *row, void *argument,
                          struct error *error)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(file->path, &file->database, flags, NULL) != SQLITE_OK)
-        return explain(file, "open it", error);
+        return explain_open(file, error);
     sqlite3_extended_result_codes(file->database, 0);
     sqlite3_busy_timeout(file->database, BUSY_TIMEOUT);
     if (sqlite3_db_readonly(file->database, "main") == 1)
         return error_set(error, "%s: may be read but not written", file->path);
-    if (check_owner(file, error) != 0)
+    if (check_owner(file, error) != 0 || check_pages(file, error) != 0)
         return -1;
     if (execute(file, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL") != SQLITE_OK)
         return explain(file, "begin its write-ahead log", error);
@@ -231,12 +270,13 @@ struct store_file *store_file_open(const char *path, store_file_row *row, void *
     if (open_database(file, row, argument, error) == 0)
         return file;
 
-    bool damaged = file->database && is_damage(sqlite3_errcode(file->database));
     struct error damage = *error;
     close_database(file);
-    if (damaged && put_aside(path, &damage, error) == 0 &&
-        open_database(file, row, argument, error) == 0)
+    if (file->damaged && put_aside(path, &damage, error) == 0 &&
+        open_database(file, row, argument, error) == 0) {
+        file->damaged = false;
         return file;
+    }
     store_file_close(file);
     return NULL;
 }
@@ -281,7 +321,7 @@ int store_file_write(struct store_file *file, const struct store_row *rows, size
         return 0;
 
     explain(file, "write it", error);
-    if (is_damage(code)) {
+    if (file->damaged) {
         struct error damage = *error;
         close_database(file);
         put_aside(file->path, &damage, error);

@@ -51,21 +51,23 @@ static void recall(struct service *service, const struct store_row *row)
     }
 }
 
+/* The first time only: what is read later was written from here. */
 static void recall_rows(struct summoner *summoner)
 {
     struct store_row *rows;
-    size_t count = store_take(summoner->store, &rows);
-    for (size_t i = 0; i < count && !summoner->store_merged; i++) {
+    size_t count;
+    if (!store_take(summoner->store, &rows, &count))
+        return;
+    for (size_t i = 0; i < count && !summoner->recalled; i++) {
         struct service *service = summoner_service_of_name(summoner, rows[i].service);
         if (service)
             recall(service, &rows[i]);
     }
-    if (rows)
-        summoner->store_merged = true;
+    summoner->recalled = true;
     free(rows);
 }
 
-static void store_available(void *argument)
+void summoner_recall_late(void *argument)
 {
     struct summoner *summoner = argument;
     recall_rows(summoner);
@@ -78,8 +80,10 @@ static void store_available(void *argument)
 
 static int open_store(struct summoner *summoner, const char *path, struct error *error)
 {
-    struct store_options options = {
-        .path = path, .base = summoner->base, .available = store_available, .argument = summoner};
+    struct store_options options = {.path = path,
+                                    .base = summoner->base,
+                                    .available = summoner_recall_late,
+                                    .argument = summoner};
     if (!path)
         return 0;
     summoner->store = store_new(&options, error);
@@ -401,10 +405,12 @@ int summoner_stop(struct summoner *summoner, struct service *service, enum confi
             machine_stop(service, CONFIG_STOP_DESTROY, CAUSE_COMMAND);
         break;
     case MACHINE_STARTING:
+        service_expect_wants(service);
         machine_stop(service, mode == CONFIG_STOP_SUSPEND ? CONFIG_STOP_DESTROY : mode,
                      CAUSE_COMMAND);
         break;
     default:
+        service_expect_wants(service);
         machine_stop(service, mode, CAUSE_COMMAND);
     }
     start_queue_run(summoner);

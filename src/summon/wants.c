@@ -183,9 +183,20 @@ void service_want(struct service *service, struct want *want)
     service_publish(service);
 }
 
-static bool is_marked(struct dns_host *host)
+/* Marked since the stop began: then the want is on its way from a DNS worker. */
+static bool is_marked(const struct service *service)
 {
-    return host->summons && atomic_load(&host->wanted);
+    return (service->host->summons && atomic_load(&service->host->wanted)) ||
+           (service->next_host && service->next_host->summons &&
+            atomic_load(&service->next_host->wanted));
+}
+
+void wants_look_for_missed(struct service *service)
+{
+    uint64_t last_query = service_last_query(service);
+    if (service->host->summons && last_query != service->earlier_query && !service->pending &&
+        !is_marked(service))
+        service->pending = want_new(service, CAUSE_DNS, last_query, NULL, NULL, 0);
 }
 
 void service_rest(struct service *service)
@@ -197,8 +208,7 @@ void service_rest(struct service *service)
         return;
     }
     service_publish(service);
-    /* Marked since the stop began: then the want is on its way from a DNS worker. */
-    if (is_marked(service->host) || (service->next_host && is_marked(service->next_host)))
+    if (is_marked(service))
         return;
     service_turn_away(service);
     service_keep(service);
