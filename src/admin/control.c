@@ -31,6 +31,7 @@ static void client_free(struct control_client *client)
     command_abandon(client);
     LIST_REMOVE(client, entry);
     client->control->client_count--;
+    event_free(client->turn);
     bufferevent_free(client->bufferevent);
     free(client);
 }
@@ -52,8 +53,7 @@ static void client_begin_closing(struct control_client *client)
     command_abandon(client);
     client->activity = ACTIVITY_CLOSING;
     bufferevent_set_timeouts(client->bufferevent, NULL, &closing_timeout);
-    bufferevent_trigger(client->bufferevent, EV_WRITE,
-                        BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+    event_active(client->turn, EV_TIMEOUT, 0);
 }
 
 bool client_send_json(struct control_client *client, json_t *value)
@@ -83,8 +83,7 @@ void client_end(struct control_client *client)
 {
     command_abandon(client);
     if (client->activity == ACTIVITY_NONE)
-        bufferevent_trigger(client->bufferevent, EV_READ,
-                            BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+        event_active(client->turn, EV_TIMEOUT, 0);
 }
 
 void client_finish(struct control_client *client, json_t *line)
@@ -183,11 +182,9 @@ static void on_read(struct bufferevent *bufferevent, void *argument)
     }
 }
 
-static void on_written(struct bufferevent *bufferevent, void *argument)
+/* All that was queued has been written, or the connection has become free for its next request. */
+static void client_go_on(struct control_client *client)
 {
-    struct control_client *client = argument;
-
-    (void)bufferevent;
     if (client->activity == ACTIVITY_CLOSING) {
         if (client_backlog(client) == 0)
             client_free(client);
@@ -196,6 +193,18 @@ static void on_written(struct bufferevent *bufferevent, void *argument)
     } else {
         command_continue(client);
     }
+}
+
+static void on_written(struct bufferevent *bufferevent, void *argument)
+{
+    (void)bufferevent;
+    client_go_on(argument);
+}
+
+static void on_turn(int descriptor, short what, void *argument)
+{
+    (void)descriptor, (void)what;
+    client_go_on(argument);
 }
 
 /* Has the other end closed its socket, rather than only ended its requests? */
@@ -253,14 +262,19 @@ static bool make_room(struct control *control, int descriptor)
     return false;
 }
 
+/* Takes over `descriptor` if it succeeds. */
 static struct control_client *client_new(struct control *control, int descriptor)
 {
+    struct event_base *base = control->options.base;
     struct control_client *client = calloc(1, sizeof *client);
     if (!client)
         return NULL;
-    client->bufferevent = bufferevent_socket_new(control->options.base, descriptor,
-                                                 BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+    client->turn = evtimer_new(base, on_turn, client);
+    if (client->turn)
+        client->bufferevent = bufferevent_socket_new(base, descriptor, BEV_OPT_CLOSE_ON_FREE);
     if (!client->bufferevent) {
+        if (client->turn)
+            event_free(client->turn);
         free(client);
         return NULL;
     }

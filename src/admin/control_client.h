@@ -34,6 +34,7 @@ struct control_client {
     LIST_ENTRY(control_client) entry;
     struct control *control;
     struct bufferevent *bufferevent;
+    struct event *turn; /* made active to go on from the event loop rather than at once */
     bool input_ended;
     uint64_t active; /* clock_now() of the last request */
     enum activity activity;

@@ -9,9 +9,8 @@
 
 #include "common/clock.h"
 
-#define HISTORY_MAX     1024
-#define CONSOLE_MAX     65536
-#define FLOOD_AT_A_TIME 500
+#define HISTORY_MAX 1024
+#define CONSOLE_MAX 65536
 
 struct subscription {
     LIST_ENTRY(subscription) entry;
@@ -26,7 +25,7 @@ struct service {
     struct config_service config;
     struct service_status status;
     struct event *step;
-    unsigned steps, flood;
+    unsigned steps;
     char console[CONSOLE_MAX];
     size_t console_length;
 };
@@ -170,12 +169,9 @@ static void take_step(struct service *service, unsigned milliseconds)
 
 static void flood(struct service *service)
 {
-    for (unsigned i = 0; i < FLOOD_AT_A_TIME; i++)
+    for (unsigned i = 0; i < DOUBLE_FLOOD; i++)
         double_move(service, MACHINE_RUNNING,
                     &(struct transition){.cause = "first-byte", .query = "flood.example.org A"});
-    service->flood += FLOOD_AT_A_TIME;
-    if (service->flood < DOUBLE_FLOOD)
-        take_step(service, 0);
 }
 
 static void on_step(int descriptor, short what, void *argument)
@@ -210,11 +206,8 @@ static void on_step(int descriptor, short what, void *argument)
         details.phases.first_byte = 58300000;
         service->status.last_use = clock_wall();
         double_move(service, MACHINE_RUNNING, &details);
-        if (strncmp(service->config.name, "flood", 5) == 0)
-            take_step(service, 0);
         break;
     default:
-        flood(service);
         break;
     }
 }
@@ -229,10 +222,14 @@ int summoner_start(struct summoner *summoner, struct service *service, struct er
     if (strncmp(service->config.name, "refused", 7) == 0)
         return error_set(error, "%s is not started: 64 machines run, and limits.machines allows 64",
                          service->config.name);
+    if (strncmp(service->config.name, "flood", 5) == 0) {
+        flood(service);
+        return 0;
+    }
     if (service->status.state == MACHINE_STARTING || service->status.state == MACHINE_RUNNING)
         return 0;
     service->status.starts++;
-    service->steps = service->flood = 0;
+    service->steps = 0;
     double_move(service, MACHINE_STARTING, &details);
     if (strncmp(service->config.name, "stuck", 5) == 0)
         return 0;

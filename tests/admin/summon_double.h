@@ -8,7 +8,7 @@
 
 #include "summon/summon.h"
 
-#define DOUBLE_FLOOD 50000 /* transitions that "flood" makes */
+#define DOUBLE_FLOOD 500 /* transitions that each start of "flood" makes */
 
 /* `base` may be NULL if nothing is started. */
 struct summoner *double_new(struct event_base *base);
