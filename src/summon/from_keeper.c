@@ -202,8 +202,8 @@ static void of_current_run(struct service *service, const struct message *messag
     case MESSAGE_EXITED:
         ended(service, message);
         break;
-    case MESSAGE_SUSPENDED:
-        if (!is_dying(service))
+    case MESSAGE_SUSPENDED: /* or MACHINE has told already: it comes after that, too */
+        if (!is_dying(service) && service->state != MACHINE_SUSPENDED)
             machine_suspended(service);
         break;
     default:

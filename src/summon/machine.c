@@ -78,6 +78,15 @@ static uint32_t next_serial(struct summoner *summoner)
 
 /* --- the table's moves --- */
 
+/* A suspended machine that waits for its turn to be resumed goes, or goes on, by itself: it is
+ * still wanted. */
+static void leave_queue(struct service *service)
+{
+    start_queue_remove(service);
+    service->pending = service->run->want;
+    service->run->want = NULL;
+}
+
 static bool move(struct service *service, enum machine_event event)
 {
     enum machine_state from = (enum machine_state)service->state;
@@ -87,12 +96,20 @@ static bool move(struct service *service, enum machine_event event)
                     service->config->name, machine_event_name(event), machine_state_name(from));
         return false;
     }
+    if (service->queued)
+        leave_queue(service);
     if (from == MACHINE_STARTING)
         service->summoner->starting--;
     if (next == MACHINE_STARTING)
         service->summoner->starting++;
     service->state = (uint8_t)next;
     return true;
+}
+
+static void drop_pending(struct service *service)
+{
+    free(service->pending);
+    service->pending = NULL;
 }
 
 /* --- to the keeper and the hold --- */
@@ -182,6 +199,7 @@ void machine_ready(struct service *service, enum machine_event event, const stru
 
     if (!move(service, event))
         return;
+    drop_pending(service);
     machine_describe(service, message);
     machine_open(service);
     service_publish(service);
@@ -220,8 +238,12 @@ static bool was_suspended(const struct service *service, const struct message *m
 
 void machine_adopt(struct service *service, const struct message *message)
 {
-    if (service->queued)
+    struct want *want = NULL;
+    if (service->queued) {
+        want = service->run->want;
+        service->run->want = NULL;
         start_queue_remove(service);
+    }
     if (service->refused)
         start_queue_unrefuse(service);
     struct machine_run *run = service->run = machine_run_new(service);
@@ -230,11 +252,13 @@ void machine_adopt(struct service *service, const struct message *message)
                   service->config->name);
         machine_send_stop(service->summoner, service->config->name, message->serial,
                           CONFIG_STOP_DESTROY);
+        free(want);
         return;
     }
     set_serial(run, message->serial);
     run->reported = true;
     run->started = message->machine.started;
+    service->pending = want; /* if it turns out to be suspended, it is resumed */
     if (was_suspended(service, message)) {
         machine_describe(service, message);
         machine_suspended(service);
@@ -263,6 +287,7 @@ void machine_stop(struct service *service, enum config_stop mode, enum cause cau
     run->stop_mode = (uint8_t)mode;
     machine_send_stop(service->summoner, service->config->name, run->serial, mode);
 
+    drop_pending(service);
     set_leaving(run, mode != CONFIG_STOP_SUSPEND);
     deadline_clear(service);
     service_publish(service);
@@ -350,6 +375,7 @@ static void fail(struct service *service, enum machine_state from, enum machine_
     struct summoner *summoner = service->summoner;
     enum cause cause = cause_of_end(event);
 
+    drop_pending(service);
     forgive_after_good_run(service);
     back_off(service);
     service->failures++;
@@ -414,8 +440,7 @@ void machine_give_up(struct service *service, enum cause cause)
     deadline_clear(service);
     service->backing_off = false;
     service->failures_in_row = 0;
-    free(service->pending);
-    service->pending = NULL;
+    drop_pending(service);
     service_expect_wants(service);
     service_publish(service);
     history_add(service, MACHINE_FAILED, MACHINE_OFF, cause, NULL, NULL);

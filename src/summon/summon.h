@@ -52,13 +52,18 @@ struct summoner_options {
     struct event_base *base;
     const struct config
         *config;            /* owned by the caller, must outlive the summoner or the next reload */
-    const char *store_path; /* the SQLite file; NULL: remember nothing */
+    const char *store_path; /* the SQLite file; NULL: none yet, see summoner_open_store() */
 };
 
 /* Makes the services and recalls what is remembered of them. Nothing is started before a keeper has
  * said what it has (MESSAGE_SYNCHRONISED). A store that cannot be used is logged and tried again
  * later; it is no error. NULL, with `error`, if memory or descriptors are exhausted. */
 struct summoner *summoner_new(const struct summoner_options *options, struct error *error);
+
+/* Opens the store, if summoner_new() was not given its path: for those who change their identity in
+ * between, because whoever opens it must also be able to make files beside it later. Before a
+ * keeper is set. Returns -1, with `error`, if memory or descriptors are exhausted. */
+int summoner_open_store(struct summoner *summoner, const char *path, struct error *error);
 
 /* The hosts for dns_table_build(), in the order of config->services. Valid until the next reload or
  * free. */
@@ -134,7 +139,8 @@ struct service_status {
     char error[REASON_TEXT_MAX]; /* of the last failure; "" after a good start */
 };
 void service_status(const struct service *service, struct service_status *status);
-enum machine_state service_state(const struct service *service); /* that alone: cheap, for counting */
+enum machine_state
+service_state(const struct service *service); /* that alone: cheap, for counting */
 
 struct limits_status {
     uint64_t memory, memory_limit;

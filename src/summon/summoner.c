@@ -78,14 +78,12 @@ void summoner_recall_late(void *argument)
     }
 }
 
-static int open_store(struct summoner *summoner, const char *path, struct error *error)
+int summoner_open_store(struct summoner *summoner, const char *path, struct error *error)
 {
     struct store_options options = {.path = path,
                                     .base = summoner->base,
                                     .available = summoner_recall_late,
                                     .argument = summoner};
-    if (!path)
-        return 0;
     summoner->store = store_new(&options, error);
     if (!summoner->store)
         return -1;
@@ -181,7 +179,7 @@ struct summoner *summoner_new(const struct summoner_options *options, struct err
     if (make_parts(summoner) != 0)
         error_set(error, "memory or descriptors are exhausted while making %zu services",
                   options->config->service_count);
-    else if (open_store(summoner, options->store_path, error) == 0)
+    else if (!options->store_path || summoner_open_store(summoner, options->store_path, error) == 0)
         return summoner;
     free_parts(summoner);
     return NULL;

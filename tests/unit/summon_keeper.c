@@ -214,10 +214,32 @@ static void a_suspended_machine_stays_so_when_the_keeper_returns(void **state)
     keeper_leaves();
     keeper_arrives();
     keeper_has(NAME(0), last_sent(MESSAGE_START, NAME(0))->serial, false);
+    keeper_says(MESSAGE_SUSPENDED, 0);
     keeper_synchronised();
     assert_int_equal(state_of(0), MACHINE_SUSPENDED);
+    assert_string_equal(last_transition()->cause, "suspended");
     assert_true(connects(0));
     assert_int_equal(sent(MESSAGE_START, NULL), 2);
+}
+
+/* Neither front nor store remember it: only the keeper does, which says so after MACHINE. */
+static void an_unknown_suspended_machine_is_resumed_for_who_waits(void **state)
+{
+    (void)state;
+    world_summon(world_config(2), false);
+    assert_true(connects(0));
+    keeper_arrives();
+    for (size_t i = 0; i < 2; i++) {
+        keeper_has(NAME(i), 77, false);
+        struct message suspended = message_make(MESSAGE_SUSPENDED, 77, NAME(i));
+        summoner_keeper_message(world.summoner, &suspended);
+    }
+    keeper_synchronised();
+    assert_int_equal(state_of(0), MACHINE_STARTING);
+    assert_int_equal(state_of(1), MACHINE_SUSPENDED);
+    assert_int_equal(sent(MESSAGE_START, NULL), 1);
+    keeper_ready(0);
+    assert_int_equal(hold_of(0)->connected, 1);
 }
 
 static void messages_of_an_older_run_are_ignored(void **state)
@@ -274,6 +296,7 @@ int main(void)
         TEST(what_the_new_keeper_does_not_find_is_gone),
         TEST(a_stop_that_the_old_keeper_did_not_finish_is_repeated),
         TEST(a_suspended_machine_stays_so_when_the_keeper_returns),
+        TEST(an_unknown_suspended_machine_is_resumed_for_who_waits),
         TEST(messages_of_an_older_run_are_ignored),
         TEST(what_an_earlier_front_had_asked_to_stop_is_off_and_no_failure),
     };

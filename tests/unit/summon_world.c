@@ -308,6 +308,7 @@ void proxy_service_ready(struct proxy_service *service, const struct proxy_targe
                          size_t count)
 {
     service->ready = true;
+    service->refusing = false;
     service->targets = (unsigned)count;
     if (count)
         service->target = targets[0];
@@ -323,6 +324,7 @@ void proxy_service_not_ready(struct proxy_service *service)
 void proxy_service_fail(struct proxy_service *service)
 {
     service->failed++;
+    service->ready = false;
     world.resets += service->waiting;
     service->waiting = 0;
 }
@@ -330,6 +332,7 @@ void proxy_service_fail(struct proxy_service *service)
 void proxy_service_gone(struct proxy_service *service)
 {
     service->gone++;
+    service->ready = false;
     world.resets += service->connected;
     service->connected = 0;
 }
@@ -337,6 +340,10 @@ void proxy_service_gone(struct proxy_service *service)
 void proxy_service_refuse(struct proxy_service *service, bool refuse)
 {
     service->refusing = refuse;
+    if (refuse) {
+        world.resets += service->waiting;
+        service->waiting = 0;
+    }
 }
 
 size_t proxy_service_connections(const struct proxy_service *service)
