@@ -147,11 +147,23 @@ static int serve(struct worker *worker, const struct dns_sockets *sockets, struc
     return status;
 }
 
+/* An event loop for one thread: no locks, even if the program uses libevent from several. */
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+    if (config && event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0)
+        base = event_base_new_with_config(config);
+    if (config)
+        event_config_free(config);
+    return base;
+}
+
 /* All that a worker is made of but its sockets. */
 static int assemble(struct worker *worker, const struct dns_server_options *options,
                     struct error *error)
 {
-    worker->base = event_base_new();
+    worker->base = new_base();
     worker->udp = calloc(options->listen_count, sizeof(struct udp_socket *));
     worker->pending = worker->base ? pending_new(worker) : NULL;
     worker->tcp =

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <ldns/ldns.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "dns/question.h"
 
@@ -281,8 +282,21 @@ static int add_record(struct zone_file *file, const struct parsed_record *record
                             ldns_buffer_begin(file->data), ldns_buffer_position(file->data));
 }
 
+/* ldns takes the TTL before the class only, RFC 1035 (5.1) either order: where the TTL follows it,
+ * blanks out the class, which can be left out. */
+static void drop_class_before_ttl(char *entry)
+{
+    char *class = entry + strcspn(entry, " ");
+    class += strspn(class, " ");
+    const char *next = class + strcspn(class, " ");
+    if (next - class == 2 && strncasecmp(class, "IN", 2) == 0 &&
+        isdigit((unsigned char)next[strspn(next, " ")]))
+        memset(class, ' ', 2);
+}
+
 static void record(struct zone_file *file)
 {
+    drop_class_before_ttl(file->entry);
     ldns_rr *rr = NULL;
     ldns_status status =
         ldns_rr_new_frm_str(&rr, file->entry, file->ttl, file->origin, &file->previous);
