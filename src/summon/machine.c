@@ -35,7 +35,7 @@ struct machine_run *machine_run_new(struct service *service)
     TAILQ_INSERT_TAIL(&summoner->runs, run, entry);
     add_share(&summoner->used, run);
     add_share(&summoner->waiting, run);
-    summoner_watch_uses(summoner);
+    remember_while_running(summoner);
     return run;
 }
 

@@ -1,6 +1,9 @@
 /* The summoner's inside: its data, and what its files offer each other. Which file does what:
  *
- *   summoner.c     life, and what other rooms ask
+ *   summoner.c     life, and the services by name and number
+ *   commands.c     starts and stops by command; stopping all
+ *   listeners.c    sockets for the hold
+ *   remember.c     what goes to the store and comes from it
  *   service.c      one service: made, freed, shown to DNS and to the hold
  *   wants.c        wants from DNS workers and the hold; what becomes of a want
  *   start_queue.c  limits, the starts that wait for their turn, the services refused
@@ -115,14 +118,18 @@ struct service *summoner_service_of_name(struct summoner *summoner, const char *
 void summoner_machine_ended(struct summoner *summoner);
 /* The machine of a service that is no longer configured has ended. */
 void summoner_bury(struct service *service);
-/* Runs exist: their last use is to be remembered from time to time. */
-void summoner_watch_uses(struct summoner *summoner);
-
 /* A send that does nothing while the keeper is away. */
 void summoner_send(struct summoner *summoner, const struct message *message);
 
+/* --- remember.c --- */
+
+/* The last use of running machines is to be remembered from time to time, from now on until none
+ * runs. */
+void remember_while_running(struct summoner *summoner);
 /* The store's file can be read, again or at last. `argument` is the summoner. */
-void summoner_recall_late(void *argument);
+void remember_again(void *argument);
+/* Remembers what there is to remember, and closes the store. */
+void remember_end(struct summoner *summoner);
 
 /* --- wants.c --- */
 

@@ -142,6 +142,8 @@ void service_status(const struct service *service, struct service_status *status
 enum machine_state
 service_state(const struct service *service); /* that alone: cheap, for counting */
 
+/* What counts against the limits: machines that run, start or stop, and suspended ones, which keep
+ * their memory. */
 struct limits_status {
     uint64_t memory, memory_limit;
     unsigned machines, machine_limit;

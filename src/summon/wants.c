@@ -112,6 +112,7 @@ void wants_free(struct summoner *summoner)
     }
     if (queue->event)
         event_free(queue->event);
+    queue->event = NULL;
     close(queue->wake_up);
     pthread_mutex_destroy(&queue->lock);
 }

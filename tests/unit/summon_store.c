@@ -494,13 +494,16 @@ static void what_was_counted_before_the_file_could_be_read_is_added_to_it(void *
     snprintf(away, sizeof away, "%s.away", directory);
     assert_int_equal(rename(directory, away), 0);
 
-    world_summon(world_config(2), true);
+    world_summon_with_store(world_config(2), path);
+    keeper_arrives();
+    keeper_synchronised();
     struct store_options options = {.path = path,
                                     .gather = 1 * MILLISECOND,
                                     .retry = 20 * MILLISECOND,
                                     .base = world.base,
-                                    .available = summoner_recall_late,
+                                    .available = remember_again,
                                     .argument = world.summoner};
+    store_free(world.summoner->store); /* in favour of one that tries again sooner */
     world.summoner->store = store_new(&options, &error);
     assert_non_null(world.summoner->store);
     bring_up(0);

@@ -1,0 +1,83 @@
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "summon/parts.h"
+
+static bool is_listening(const struct service *service, const struct endpoint *endpoint,
+                         uint16_t machine_port)
+{
+    for (unsigned i = 0; i < service->listener_count; i++)
+        if (endpoint_equal(&service->listeners[i].endpoint, endpoint) &&
+            service->listeners[i].machine_port == machine_port)
+            return true;
+    return false;
+}
+
+static void list_missing(const struct service *service, summoner_listener_function *function,
+                         void *argument)
+{
+    const struct config_service *config = service->config;
+    if (!config->network || config->network->type != CONFIG_NETWORK_USER)
+        return;
+    for (unsigned a = 0; a < config->address_count; a++)
+        for (unsigned p = 0; p < config->port_count; p++) {
+            struct endpoint endpoint = {config->addresses[a], config->ports[p].listen};
+            if (!is_listening(service, &endpoint, config->ports[p].machine))
+                function(argument, config->name, &endpoint, config->ports[p].machine);
+        }
+}
+
+void summoner_missing_listeners(const struct summoner *summoner,
+                                summoner_listener_function *function, void *argument)
+{
+    for (size_t i = 0; i < summoner->service_count; i++)
+        list_missing(summoner->services[i], function, argument);
+}
+
+static int make_hold(struct service *service)
+{
+    service->hold = proxy_service_new(service->summoner->proxy, service);
+    if (!service->hold)
+        return -1;
+    proxy_service_allow(service->hold, service->host->summon_from,
+                        service->host->summon_from_count);
+    service->refusing = false;
+    service_publish(service);
+    if (service->state == MACHINE_RUNNING)
+        machine_open(service);
+    return 0;
+}
+
+static int add_listener(struct service *service, const struct endpoint *endpoint,
+                        uint16_t machine_port)
+{
+    struct service_listener *listeners =
+        reallocarray(service->listeners, (size_t)service->listener_count + 1, sizeof *listeners);
+    if (!listeners)
+        return -1;
+    service->listeners = listeners;
+    listeners[service->listener_count++] = (struct service_listener){*endpoint, machine_port};
+    return 0;
+}
+
+int summoner_listen(struct summoner *summoner, const char *name, const struct endpoint *endpoint,
+                    uint16_t machine_port, int descriptor)
+{
+    struct service *service = summoner_service_of_name(summoner, name);
+    if (!service || service->departed) {
+        log_debug("%s: no longer configured: not listened for", name);
+        close(descriptor);
+        return 0;
+    }
+    if ((!service->hold && make_hold(service) != 0) ||
+        add_listener(service, endpoint, machine_port) != 0) {
+        close(descriptor);
+        return -1;
+    }
+    if (proxy_service_listen(service->hold, descriptor, endpoint, machine_port) != 0) {
+        service->listener_count--;
+        return -1;
+    }
+    return 0;
+}
