@@ -190,7 +190,7 @@ static void reconsider_refused(struct summoner *summoner)
     }
     summoner->refused_least = least;
     if (TAILQ_EMPTY(&summoner->refused))
-        log_info("there is room for machines again: %" PRIu64 " services had been refused",
+        log_info("there is room for machines again; services refused meanwhile: %" PRIu64,
                  summoner->refused_count);
 }
 
