@@ -1,7 +1,6 @@
 #include "dns/compile.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "dns/question.h"
 
@@ -13,8 +12,6 @@
 
 /* Bytes of all records of one name. */
 #define SCRATCH_SIZE (1u << 20)
-
-#define HUGE_PAGE (2u << 20)
 
 struct compiler {
     struct draft *draft;
@@ -431,26 +428,22 @@ static void fill_slots(struct slot *slots, uint32_t mask, const struct draft *dr
     }
 }
 
-/* Copies what was compiled into memory of just the right size; in huge pages where it is large,
- * which saves most of the address translations of random lookups. */
+/* Copies what was compiled into memory of just the right size. */
 static struct dns_table *make_table(const struct compiler *compiler)
 {
     uint32_t slot_count = slots_for(compiler->node_count);
     size_t slots_size = slot_count * sizeof(struct slot);
-    size_t size = slots_size + compiler->length + CACHE_LINE; /* node prefetch ends inside */
-    size_t alignment = size >= HUGE_PAGE ? HUGE_PAGE : CACHE_LINE;
-    size = (size + alignment - 1) / alignment * alignment;
+    size_t size = slots_size + compiler->length;
+    size = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 
     struct dns_table *table = calloc(1, sizeof *table);
-    uint8_t *memory = aligned_alloc(alignment, size);
+    uint8_t *memory = aligned_alloc(CACHE_LINE, size);
     if (!table || !memory) {
         draft_out_of_memory(compiler->draft);
         free(table);
         free(memory);
         return NULL;
     }
-    if (alignment == HUGE_PAGE)
-        madvise(memory, size, MADV_HUGEPAGE);
     struct slot *slots = (struct slot *)memory;
     memset(slots, 0, slots_size);
     fill_slots(slots, slot_count - 1, compiler->draft);
@@ -462,7 +455,6 @@ static struct dns_table *make_table(const struct compiler *compiler)
         .labels_max = compiler->labels_max,
         .seed = compiler->draft->seed,
         .memory = memory,
-        .memory_size = size,
     };
     return table;
 }

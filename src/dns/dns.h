@@ -21,22 +21,27 @@ enum dns_disposition {
     DNS_ANSWER,       /* with its addresses, at once */
     DNS_DELAY,        /* with its addresses, dns_host.answer_delay after the query */
     DNS_WHEN_READY,   /* keep the query until dns_server_release() */
-    DNS_NO_RESOURCES, /* SERVFAIL, extended error "no room for another machine" (limits) */
-    DNS_FAILED,       /* SERVFAIL, extended error "the machine did not start" (backing off) */
+    DNS_NO_RESOURCES, /* SERVFAIL with extended error 0 (Other), for which RFC 8914 has no code of
+                         its own: "no room for another machine" (limits) */
+    DNS_FAILED,       /* SERVFAIL with extended error 14 (Not Ready): "the machine did not start"
+                         (backing off) */
 };
 
 /* A service as DNS sees it. Owned by the caller of dns_table_build, who sets `disposition` at any
- * time from any thread; the workers set `wanted` and `last_query`. */
+ * time from any thread; the workers set `wanted` and `last_query`. What counts is an A or AAAA
+ * query for the service's name or an alias, also by way of CNAME records, also if it has no address
+ * of that family, from a client in summon_from. Other clients get its addresses whatever the
+ * disposition. */
 struct dns_host {
     _Atomic uint8_t disposition; /* enum dns_disposition */
     _Atomic bool wanted; /* set by a worker at the first address query; cleared by the owner */
     bool summons; /* does a query want the machine at all (summon: dns)? else it is only a use */
     const struct prefix *summon_from; /* clients that count; none: all */
     uint16_t summon_from_count;
-    uint64_t answer_delay; /* nanoseconds */
-    _Atomic uint64_t
-        last_query; /* clock_now_coarse() of the last address query that counts; 0: none yet */
-    void *owner;    /* the caller's */
+    uint64_t answer_delay;       /* nanoseconds */
+    _Atomic uint64_t last_query; /* clock_now_coarse() of the last query that counts, up to 50 ms
+                                    late; 0: none yet */
+    void *owner;                 /* the caller's */
 };
 
 /* Why a host became wanted. Valid during the callback only. */
@@ -57,7 +62,13 @@ struct dns_table;
 
 /* Compiles zones, zone files (through ldns) and services. hosts[i] belongs to config->services[i]
  * and must outlive the table. Everything wrong is reported (zone files as FILE:LINE: ...), and NULL
- * is returned if there was anything. `config` must stay valid as long as the table. */
+ * is returned if there was anything. `config` is not needed afterwards.
+ *
+ * A zone file must have SOA and NS records and may have any others but addresses at a service's
+ * name; DNAME and $INCLUDE are refused. A zone without one has the records ZONE SOA ns.ZONE
+ * hostmaster.ZONE (serial: the time of loading; minimum: the zone's ttl) ZONE NS ns.ZONE and, at
+ * ns.ZONE, the addresses that are listened on: none for 0.0.0.0 and ::, those of the loopback only
+ * if there are no others. If ns.ZONE is a service it has the service's addresses instead. */
 struct dns_table *dns_table_build(const struct config *config, struct dns_host *const *hosts,
                                   config_error_function *report, void *argument);
 void dns_table_free(struct dns_table *table);
@@ -79,6 +90,7 @@ struct dns_server_options {
     void *argument;           /* for wanted */
     unsigned tcp_connections; /* at most, for each worker; 0: 256 */
     uint64_t tcp_idle; /* close a silent TCP connection after this; 0: 10 s (RFC 7766, 6.2.3) */
+    uint64_t keep;     /* give up on a query that is kept for a host after this; 0: 30 s */
 };
 
 /* Starts the worker threads. The sockets belong to the server in any case; the table does once it
@@ -86,14 +98,16 @@ struct dns_server_options {
 struct dns_server *dns_server_start(const struct dns_server_options *options,
                                     struct dns_table *table, struct error *error);
 
-/* Swaps in a new table. When this returns no worker uses the old one any more and it has been freed
- * (queries kept for a host of the old table are answered with SERVFAIL if the host is not in the
- * new one). */
+/* Swaps in a new table, waiting for each worker to do so between two batches of queries. When this
+ * returns no worker uses the old one any more and it has been freed; hosts that are not in the new
+ * one are not looked at again (queries kept for them have been answered with SERVFAIL). From one
+ * thread at a time. */
 void dns_server_swap(struct dns_server *server, struct dns_table *table);
 
 /* Answers the queries that are kept for `host` (DNS_WHEN_READY): with its addresses (after its
- * answer_delay) if `ready`, else with SERVFAIL and the extended error for its disposition. From any
- * thread; returns at once. */
+ * answer_delay, counted from now) if `ready`, else with SERVFAIL and the extended error for its
+ * disposition. Set the disposition first, so that no query is kept afterwards. From any thread;
+ * returns at once. */
 void dns_server_release(struct dns_server *server, struct dns_host *host, bool ready);
 
 /* Stops the workers, closes the sockets, frees everything. */
@@ -114,7 +128,8 @@ enum dns_transport { DNS_UDP, DNS_TCP, DNS_TRANSPORTS };
 struct dns_statistics {
     uint64_t queries[DNS_TYPE_COUNTERS][DNS_TRANSPORTS];
     uint64_t answers[DNS_RCODE_COUNTERS];
-    uint64_t dropped;   /* not answered: no DNS header, or a response */
+    uint64_t dropped;   /* not answered: no DNS header, a response, from port 0; or not taken by the
+                           socket */
     uint64_t truncated; /* answered with TC */
 };
 void dns_server_statistics(const struct dns_server *server, struct dns_statistics *statistics);

@@ -7,7 +7,7 @@
 
 #define PENDING_MAX     4096
 #define PENDING_BUCKETS 1024
-#define PENDING_TIMEOUT (30 * NANOSECONDS_PER_SECOND)
+#define KEEP_DEFAULT    (30 * NANOSECONDS_PER_SECOND)
 
 #define QUESTION_MAX (DNS_HEADER_SIZE + NAME_WIRE_MAX + 4)
 
@@ -26,16 +26,19 @@ struct kept {
 
 struct pending {
     struct worker *worker;
+    uint64_t keep; /* how long for a host */
     size_t count;
     struct kept *buckets[PENDING_BUCKETS];
     uint8_t response[UINT16_MAX];
 };
 
-struct pending *pending_new(struct worker *worker)
+struct pending *pending_new(struct worker *worker, uint64_t keep)
 {
     struct pending *pending = calloc(1, sizeof *pending);
-    if (pending)
-        pending->worker = worker;
+    if (!pending)
+        return NULL;
+    pending->worker = worker;
+    pending->keep = keep ? keep : KEEP_DEFAULT;
     return pending;
 }
 
@@ -118,7 +121,7 @@ static void timer_fired(evutil_socket_t none, short what, void *argument)
 static bool start_timer(struct kept *kept)
 {
     struct timeval after =
-        clock_timeval(kept->until == HOST_DELAY ? kept->host->answer_delay : PENDING_TIMEOUT);
+        clock_timeval(kept->until == HOST_DELAY ? kept->host->answer_delay : kept->pending->keep);
     return event_add(kept->timer, &after) == 0;
 }
 

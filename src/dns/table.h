@@ -77,7 +77,6 @@ struct dns_table {
     uint8_t labels_max; /* no node has more labels */
     uint64_t seed;      /* for name_hash() */
     uint8_t *memory;    /* what holds both */
-    size_t memory_size;
 };
 
 static inline const void *table_at(const struct dns_table *table, uint32_t place)

@@ -165,7 +165,7 @@ static int assemble(struct worker *worker, const struct dns_server_options *opti
 {
     worker->base = new_base();
     worker->udp = calloc(options->listen_count, sizeof(struct udp_socket *));
-    worker->pending = worker->base ? pending_new(worker) : NULL;
+    worker->pending = worker->base ? pending_new(worker, options->keep) : NULL;
     worker->tcp =
         worker->base ? tcp_service_new(worker, options->tcp_connections, options->tcp_idle) : NULL;
     if (!worker->base || !worker->udp || !worker->pending || !worker->tcp)

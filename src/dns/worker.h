@@ -132,8 +132,9 @@ void tcp_send(struct tcp_connection *connection, const uint8_t *packet, size_t l
 
 /* --- pending.c --- */
 
-/* The queries of a worker that wait: for a host to be released, or for its answer_delay. */
-struct pending *pending_new(struct worker *worker);
+/* The queries of a worker that wait: for a host to be released (at most `keep` nanoseconds; 0: 30
+ * s), or for its answer_delay. */
+struct pending *pending_new(struct worker *worker, uint64_t keep);
 void pending_free(struct pending *pending);
 
 /* Keeps a query, unless it is there already (a retransmission). False: there is no room. */

@@ -92,6 +92,17 @@ static void test_failed_while_waiting(void **state)
     close(client);
 }
 
+static void test_never_released(void **state)
+{
+    (void)state;
+    serving.options.keep = 20 * 1000 * 1000;
+    serve(&serving, "127.0.0.1", 1);
+    int client = client_open(&serving, "127.0.0.1", SOCK_DGRAM);
+    client_ask(client, 1, "www.example.org", A);
+    assert_failure(client_receive(client), 1, 14, "the machine is not ready");
+    close(client);
+}
+
 static void test_a_retransmission_is_kept_once(void **state)
 {
     (void)state;
@@ -276,6 +287,7 @@ int main(void)
         test(test_kept_until_ready),
         test(test_released_on_every_worker),
         test(test_failed_while_waiting),
+        test(test_never_released),
         test(test_a_retransmission_is_kept_once),
         test(test_release_of_another_host_changes_nothing),
         test(test_delay),
