@@ -1,171 +1,165 @@
-/* Services and their listeners; who may wait, who is refused, and what happens to all connections
- * of a service at once. */
+/* Services, and what all of them share: limits, queues, statistics. */
 #include "hold/proxy.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/descriptor.h"
 #include "common/log.h"
-#include "hold/parts.h"
+#include "hold/proxy_private.h"
 
-/* Connections accepted in one turn of one listener, so that other listeners have theirs. */
-#define ACCEPTS_A_TURN 32
+/* Then everybody else has a turn. */
+#define CONTINUED_PER_TURN 64
 
-/* How soon to look again at listeners that were paused for want of descriptors. */
-#define RESUME_AFTER (100 * NANOSECONDS_PER_MILLISECOND)
+#define SHORTAGE_RETRY     (100 * NANOSECONDS_PER_MILLISECOND)
+#define SHORTAGE_LOG_PAUSE (60 * NANOSECONDS_PER_SECOND)
 
-static void resume(evutil_socket_t descriptor, short events, void *argument)
+/* --- queues --- */
+
+static struct proxy_connection_queue *queue_of(struct proxy *proxy, enum proxy_connection_turn turn)
 {
-    (void)descriptor, (void)events;
+    return turn == TURN_AGAIN ? &proxy->again : &proxy->starved;
+}
+
+void proxy_connection_queue_up(struct proxy_connection *connection, enum proxy_connection_turn turn)
+{
+    struct proxy *proxy = connection->service->proxy;
+    if (connection->turn != TURN_NONE)
+        return;
+    connection->turn = (uint8_t)turn;
+    TAILQ_INSERT_TAIL(queue_of(proxy, turn), connection, in_turn);
+    if (turn == TURN_STARVED)
+        proxy_retry_later(proxy);
+    else if (proxy->again_count++ == 0)
+        event_add(proxy->again_event, &(struct timeval){0, 0});
+}
+
+void proxy_connection_unqueue(struct proxy_connection *connection)
+{
+    struct proxy *proxy = connection->service->proxy;
+    if (connection->turn == TURN_NONE)
+        return;
+    TAILQ_REMOVE(queue_of(proxy, connection->turn), connection, in_turn);
+    if (connection->turn == TURN_AGAIN)
+        proxy->again_count--;
+    connection->turn = TURN_NONE;
+}
+
+/* Those that were in the queue when the turn began; who queues up again waits for the next. */
+static void proxy_continue(evutil_socket_t descriptor, short what, void *argument)
+{
     struct proxy *proxy = argument;
-    while (!LIST_EMPTY(&proxy->paused)) {
-        struct listener *listener = LIST_FIRST(&proxy->paused);
-        LIST_REMOVE(listener, of_paused);
-        listener->paused = false;
-        event_add(&listener->event, NULL);
+    size_t count =
+        proxy->again_count < CONTINUED_PER_TURN ? proxy->again_count : CONTINUED_PER_TURN;
+    (void)descriptor;
+    (void)what;
+    while (count-- > 0 && !TAILQ_EMPTY(&proxy->again)) {
+        struct proxy_connection *connection = TAILQ_FIRST(&proxy->again);
+        proxy_connection_unqueue(connection);
+        proxy_connection_continue(connection);
     }
+    if (!TAILQ_EMPTY(&proxy->again))
+        event_add(proxy->again_event, &(struct timeval){0, 0});
 }
 
-static void pause_listener(struct listener *listener)
+static void starved_again(struct proxy_connection *connection)
 {
-    event_del(&listener->event);
-    listener->paused = true;
-    LIST_INSERT_HEAD(&listener->service->proxy->paused, listener, of_paused);
+    proxy_connection_unqueue(connection);
+    proxy_connection_queue_up(connection, TURN_AGAIN);
 }
 
-void proxy_room(struct proxy *proxy)
+void proxy_retry_later(struct proxy *proxy)
 {
-    if (!LIST_EMPTY(&proxy->paused))
-        event_active(proxy->resume, EV_TIMEOUT, 1);
+    struct timeval pause = clock_timeval(SHORTAGE_RETRY);
+    if (!event_pending(proxy->shortage_event, EV_TIMEOUT, NULL))
+        event_add(proxy->shortage_event, &pause);
 }
 
-static void pause_for_descriptors(struct listener *listener, int why)
+/* Everybody who was turned away for want of something tries again. */
+static void proxy_retry(evutil_socket_t descriptor, short what, void *argument)
 {
-    struct proxy *proxy = listener->service->proxy;
-    struct timeval soon = clock_timeval(RESUME_AFTER);
-    if (!proxy->exhausted)
-        log_error("cannot accept connections: %s; they wait in the kernel until others have ended",
-                  strerror(why));
-    proxy->exhausted = true;
-    pause_listener(listener);
-    event_add(proxy->resume, &soon);
+    struct proxy *proxy = argument;
+    (void)descriptor;
+    (void)what;
+    while (!TAILQ_EMPTY(&proxy->starved))
+        starved_again(TAILQ_FIRST(&proxy->starved));
+    while (!TAILQ_EMPTY(&proxy->paused))
+        proxy_listener_resume(TAILQ_FIRST(&proxy->paused));
 }
 
-static bool room_to_wait(const struct proxy_service *service)
+void proxy_freed(struct proxy *proxy)
+{
+    if (!TAILQ_EMPTY(&proxy->starved))
+        starved_again(TAILQ_FIRST(&proxy->starved));
+    else if (!TAILQ_EMPTY(&proxy->paused))
+        proxy_listener_resume(TAILQ_FIRST(&proxy->paused));
+}
+
+void proxy_log_shortage(struct proxy *proxy, const char *doing, const struct endpoint *endpoint)
+{
+    char text[ENDPOINT_TEXT_SIZE];
+    int error = errno;
+    uint64_t now = clock_now_coarse();
+    if (proxy->shortage_logged && now - proxy->shortage_logged < SHORTAGE_LOG_PAUSE)
+        return;
+    proxy->shortage_logged = now;
+    log_warning("cannot %s for %s: %s; with %zu connections open, new ones wait until some end",
+                doing, endpoint_format(endpoint, text), strerror(error),
+                proxy->statistics.connections);
+}
+
+/* --- limits --- */
+
+enum proxy_room proxy_service_room(const struct proxy_service *service)
 {
     const struct proxy *proxy = service->proxy;
-    const struct proxy_statistics *now = &proxy->statistics;
-    if (now->waiting + now->connections >= proxy->limits.connections_total)
-        return false;
-    return service->ready || (service->waiting_count < proxy->limits.waiting_per_service &&
-                              now->waiting < proxy->limits.waiting_total);
+    if (proxy->statistics.connections >= proxy->limits.connections_total ||
+        !TAILQ_EMPTY(&proxy->starved))
+        return ROOM_NONE_IN_PROXY;
+    if (service->waiting_count >= proxy->limits.waiting_per_service)
+        return ROOM_NONE_IN_SERVICE;
+    if (!service->ready && proxy->statistics.waiting >= proxy->limits.waiting_total)
+        return ROOM_NONE_IN_PROXY;
+    return ROOM_FOR_MORE;
 }
 
-static bool is_welcome(const struct proxy_service *service, const struct endpoint *client)
+void proxy_refuse(struct proxy *proxy, int client)
 {
-    for (size_t i = 0; i < service->allowed_count; i++)
-        if (prefix_contains(&service->allowed[i], &client->address))
-            return true;
-    return service->allowed_count == 0;
-}
-
-static void refuse(struct proxy *proxy, int client)
-{
-    struct linger linger = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(client, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-    close(client);
     proxy->statistics.refused++;
+    setsockopt(client, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
+               sizeof(struct linger));
+    close(client);
 }
 
-/* The host's port for a machine's; 0: there is none. */
-static uint16_t target_of(const struct proxy_service *service, uint16_t machine_port)
-{
-    for (unsigned i = 0; i < service->target_count; i++)
-        if (service->targets[i].machine == machine_port)
-            return service->targets[i].host;
-    return 0;
-}
-
-static void go(struct proxy_service *service, struct connection *connection)
-{
-    uint16_t host = target_of(service, connection_machine_port(connection));
-    if (host)
-        connection_go(connection, host);
-    else
-        connection_reset(connection);
-}
-
-static void admit(struct listener *listener, int client, const struct endpoint *from)
-{
-    struct proxy_service *service = listener->service;
-    struct proxy *proxy = service->proxy;
-
-    if (!is_welcome(service, from) || (service->refuse && !service->ready)) {
-        refuse(proxy, client);
-        return;
-    }
-    struct connection *connection = connection_new(service, client, listener->machine_port);
-    if (!connection)
-        return;
-    proxy->statistics.accepted++;
-    service->last_use = clock_now_coarse();
-    if (service->ready)
-        go(service, connection);
-    else
-        proxy->callbacks.wanted(service->owner, from, listener->endpoint.port, clock_now());
-}
-
-static void acceptable(evutil_socket_t descriptor, short events, void *argument)
-{
-    (void)events;
-    struct listener *listener = argument;
-    struct proxy *proxy = listener->service->proxy;
-
-    for (unsigned i = 0; i < ACCEPTS_A_TURN; i++) {
-        struct sockaddr_storage address;
-        socklen_t length = sizeof address;
-        struct endpoint from;
-        if (!room_to_wait(listener->service)) {
-            pause_listener(listener);
-            return;
-        }
-        int client =
-            accept4(descriptor, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (client == -1) {
-            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-                pause_for_descriptors(listener, errno);
-            if (errno == ECONNABORTED || errno == EINTR)
-                continue;
-            return;
-        }
-        proxy->exhausted = false;
-        if (endpoint_from_sockaddr((struct sockaddr *)&address, &from) == 0)
-            admit(listener, client, &from);
-        else
-            close(client);
-    }
-}
+/* --- life --- */
 
 struct proxy *proxy_new(struct event_base *base, const struct proxy_callbacks *callbacks,
                         const struct proxy_limits *limits)
 {
+    struct sigaction pipe_action;
     struct proxy *proxy = calloc(1, sizeof *proxy);
     if (!proxy)
         return NULL;
     proxy->base = base;
     proxy->callbacks = *callbacks;
     proxy->limits = *limits;
-    LIST_INIT(&proxy->paused);
-    proxy->resume = event_new(base, -1, 0, resume, proxy);
-    if (!proxy->resume) {
-        free(proxy);
+    TAILQ_INIT(&proxy->again);
+    TAILQ_INIT(&proxy->starved);
+    TAILQ_INIT(&proxy->paused);
+    proxy->again_event = evtimer_new(base, proxy_continue, proxy);
+    proxy->shortage_event = evtimer_new(base, proxy_retry, proxy);
+    if (!proxy->again_event || !proxy->shortage_event) {
+        proxy_free(proxy);
         return NULL;
     }
+    splice_pool_init(&proxy->pipes);
+    /* splice(2) has no way to say MSG_NOSIGNAL. */
+    if (sigaction(SIGPIPE, NULL, &pipe_action) == 0 && pipe_action.sa_handler == SIG_DFL)
+        signal(SIGPIPE, SIG_IGN);
     return proxy;
 }
 
@@ -173,10 +167,20 @@ void proxy_free(struct proxy *proxy)
 {
     if (!proxy)
         return;
-    event_free(proxy->resume);
-    pipes_close_all(&proxy->pipes);
+    splice_pool_clear(&proxy->pipes);
+    if (proxy->again_event)
+        event_free(proxy->again_event);
+    if (proxy->shortage_event)
+        event_free(proxy->shortage_event);
     free(proxy);
 }
+
+void proxy_statistics(const struct proxy *proxy, struct proxy_statistics *statistics)
+{
+    *statistics = proxy->statistics;
+}
+
+/* --- services --- */
 
 struct proxy_service *proxy_service_new(struct proxy *proxy, void *owner)
 {
@@ -185,102 +189,105 @@ struct proxy_service *proxy_service_new(struct proxy *proxy, void *owner)
         return NULL;
     service->proxy = proxy;
     service->owner = owner;
-    LIST_INIT(&service->listeners);
+    SLIST_INIT(&service->listeners);
     TAILQ_INIT(&service->waiting);
     TAILQ_INIT(&service->connected);
     return service;
 }
 
-int proxy_service_listen(struct proxy_service *service, int descriptor,
-                         const struct endpoint *endpoint, uint16_t port)
-{
-    struct listener *listener = calloc(1, sizeof *listener);
-    if (!listener || event_assign(&listener->event, service->proxy->base, descriptor,
-                                  EV_READ | EV_PERSIST, acceptable, listener) != 0) {
-        close(descriptor);
-        free(listener);
-        return -1;
-    }
-    listener->service = service;
-    listener->endpoint = *endpoint;
-    listener->descriptor = descriptor;
-    listener->machine_port = port;
-    LIST_INSERT_HEAD(&service->listeners, listener, of_service);
-    event_add(&listener->event, NULL);
-    return 0;
-}
-
-void proxy_service_unlisten(struct proxy_service *service)
-{
-    while (!LIST_EMPTY(&service->listeners)) {
-        struct listener *listener = LIST_FIRST(&service->listeners);
-        LIST_REMOVE(listener, of_service);
-        if (listener->paused)
-            LIST_REMOVE(listener, of_paused);
-        event_del(&listener->event);
-        close(listener->descriptor);
-        free(listener);
-    }
-}
-
 void proxy_service_allow(struct proxy_service *service, const struct prefix *prefixes, size_t count)
 {
     service->allowed = prefixes;
-    service->allowed_count = count;
+    service->allowed_count = (uint32_t)count;
+}
+
+uint16_t proxy_service_target(const struct proxy_service *service, uint16_t port)
+{
+    for (size_t i = 0; i < service->target_count; i++)
+        if (service->targets[i].machine == port)
+            return service->targets[i].host;
+    return 0;
+}
+
+static void service_forget_targets(struct proxy_service *service)
+{
+    free(service->targets);
+    service->targets = NULL;
+    service->target_count = 0;
 }
 
 void proxy_service_ready(struct proxy_service *service, const struct proxy_target *targets,
                          size_t count)
 {
-    struct proxy_target *copy = malloc(count ? count * sizeof *copy : 1);
-    if (!copy) {
-        log_error("memory is exhausted: connections that wait are reset");
-        proxy_service_fail(service);
-        return;
+    assert(count <= UINT8_MAX);
+    service_forget_targets(service);
+    if (count > 0) {
+        service->targets = calloc(count, sizeof *targets);
+        if (!service->targets) {
+            log_error("memory is exhausted: cannot connect clients to a machine; the process ends");
+            abort();
+        }
+        memcpy(service->targets, targets, count * sizeof *targets);
     }
-    memcpy(copy, targets, count * sizeof *copy);
-    free(service->targets);
-    service->targets = copy;
-    service->target_count = (uint16_t)count;
+    service->target_count = (uint8_t)count;
     service->ready = true;
-    service->refuse = false;
     service->first_byte_due = true;
-    struct connection *next;
-    for (struct connection *c = TAILQ_FIRST(&service->waiting); c; c = next) {
-        next = connection_next(c);
-        go(service, c);
+    service->run++;
+    proxy_service_resume(service);
+    proxy_service_advance(service);
+}
+
+/* Those that were only connecting wait again, as the oldest; the owner is told that they do. */
+static void service_withdraw(struct proxy_service *service)
+{
+    struct proxy_connection *connection, *before;
+    for (connection = TAILQ_LAST(&service->connected, proxy_connection_queue); connection;
+         connection = before) {
+        before = TAILQ_PREV(connection, proxy_connection_queue, of_service);
+        if (connection->state == CONNECTION_CONNECTING)
+            proxy_connection_withdraw(connection);
     }
-    proxy_room(service->proxy);
+    connection = TAILQ_FIRST(&service->waiting);
+    if (connection)
+        proxy_connection_queue_up(connection, TURN_AGAIN);
 }
 
 void proxy_service_not_ready(struct proxy_service *service)
 {
     service->ready = false;
+    service_withdraw(service);
 }
 
-static void reset_all(struct connection_list *list)
+static void service_reset_all(struct proxy_connection_queue *queue)
 {
-    while (!TAILQ_EMPTY(list))
-        connection_reset(TAILQ_FIRST(list));
-}
-
-void proxy_service_fail(struct proxy_service *service)
-{
-    service->ready = false;
-    reset_all(&service->waiting);
+    struct proxy_connection *connection;
+    while ((connection = TAILQ_FIRST(queue)) != NULL)
+        proxy_connection_reset(connection);
 }
 
 void proxy_service_gone(struct proxy_service *service)
 {
-    service->ready = false;
-    reset_all(&service->connected);
+    proxy_service_not_ready(service);
+    service_reset_all(&service->connected);
 }
 
-void proxy_service_refuse(struct proxy_service *service, bool refused)
+static void service_refuse_waiting(struct proxy_service *service)
 {
-    service->refuse = refused;
-    if (refused)
-        reset_all(&service->waiting);
+    service->proxy->statistics.refused += service->waiting_count;
+    service_reset_all(&service->waiting);
+}
+
+void proxy_service_fail(struct proxy_service *service)
+{
+    proxy_service_not_ready(service);
+    service_refuse_waiting(service);
+}
+
+void proxy_service_refuse(struct proxy_service *service, bool refuse)
+{
+    service->refuse = refuse;
+    if (refuse && !service->ready)
+        service_refuse_waiting(service);
 }
 
 size_t proxy_service_connections(const struct proxy_service *service)
@@ -298,13 +305,8 @@ void proxy_service_free(struct proxy_service *service)
     if (!service)
         return;
     proxy_service_unlisten(service);
-    reset_all(&service->waiting);
-    reset_all(&service->connected);
-    free(service->targets);
+    service_forget_targets(service);
+    service_reset_all(&service->waiting);
+    service_reset_all(&service->connected);
     free(service);
-}
-
-void proxy_statistics(const struct proxy *proxy, struct proxy_statistics *statistics)
-{
-    *statistics = proxy->statistics;
 }

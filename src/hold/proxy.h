@@ -16,11 +16,13 @@ struct proxy;         /* all of it */
 struct proxy_service; /* the listeners and connections of one service */
 
 struct proxy_callbacks {
-    /* A client connected while the machine was not ready: it waits. May call proxy_service_* for
-     * this service. */
+    /* A client connected to `port` of the machine while that was not ready: it waits. Called at
+     * each one, and again for the oldest that waits when the machine stops being ready. May call
+     * proxy_service_* for this service. */
     void (*wanted)(void *owner, const struct endpoint *client, uint16_t port, uint64_t moment);
     /* The first byte from the machine went to a client, first time since proxy_service_ready().
-     * `accepted` is when that client's connection was accepted; both are clock_now(). */
+     * `accepted` is when that client's connection was accepted; both are clock_now(). Must not call
+     * proxy_service_*. */
     void (*first_byte)(void *owner, uint64_t moment, uint64_t accepted);
 };
 
@@ -31,15 +33,19 @@ struct proxy_limits {
     size_t connections_total;
 };
 
+/* Both callbacks are called from the event loop only, never from within a function below. The
+ * process ignores SIGPIPE from then on, unless it handles it. NULL if memory is exhausted. */
 struct proxy *proxy_new(struct event_base *base, const struct proxy_callbacks *callbacks,
                         const struct proxy_limits *limits);
 void proxy_free(struct proxy *proxy); /* after its services */
 
-/* A service whose `owner` is given to the callbacks. */
+/* A service whose `owner` is given to the callbacks, not ready at first. NULL if memory is
+ * exhausted. */
 struct proxy_service *proxy_service_new(struct proxy *proxy, void *owner);
 
 /* Listens: takes over `descriptor`, a listening non-blocking TCP socket; what it accepts goes to
- * the machine's `port`. */
+ * the machine's `port`. `endpoint` is for log lines. Returns 0, or -1 with errno; the descriptor is
+ * closed then. */
 int proxy_service_listen(struct proxy_service *service, int descriptor,
                          const struct endpoint *endpoint, uint16_t port);
 
@@ -53,7 +59,7 @@ void proxy_service_allow(struct proxy_service *service, const struct prefix *pre
                          size_t count);
 
 /* The machine takes traffic: port `machine` of it is at 127.0.0.1:`host`. What waits is connected
- * now. */
+ * now; what waits for a port that is not among the `count` (at most 255) is reset. */
 struct proxy_target {
     uint16_t machine;
     uint16_t host;
@@ -72,8 +78,8 @@ void proxy_service_fail(struct proxy_service *service);
 /* The machine is gone: what was connected to it is reset. What waits goes on waiting. */
 void proxy_service_gone(struct proxy_service *service);
 
-/* Refuses (resets at once) or accepts new connections while not ready: for a service backing off or
- * over the limits. */
+/* Refuses (resets at once) or accepts connections while not ready, those that wait already too: for
+ * a service that is backing off or over the limits. */
 void proxy_service_refuse(struct proxy_service *service, bool refuse);
 
 /* Open connections of the service: waiting and connected. */
@@ -88,7 +94,9 @@ void proxy_service_free(struct proxy_service *service);
 /* For metrics: connections waiting now and bytes passed since the start, over all services. */
 struct proxy_statistics {
     size_t waiting, connections;
-    uint64_t accepted, refused, bytes_to_machines, bytes_to_clients;
+    uint64_t accepted; /* all that ever were, the refused ones too */
+    uint64_t refused;  /* reset by summon-from, _refuse() or _fail(), or since the machine did */
+    uint64_t bytes_to_machines, bytes_to_clients;
 };
 void proxy_statistics(const struct proxy *proxy, struct proxy_statistics *statistics);
 
