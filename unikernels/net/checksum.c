@@ -1,10 +1,9 @@
 /* The Internet checksum, eight bytes at a time. */
 #include <string.h>
 
-#include "lwip/opt.h"
-#include "net/hooks.h"
+#include "arch/cc.h"
 
-u16_t network_checksum(const void *bytes, int length)
+uint16_t network_checksum(const void *bytes, int length)
 {
     const uint8_t *at = bytes;
     size_t left = (size_t)length;
@@ -28,5 +27,5 @@ u16_t network_checksum(const void *bytes, int length)
     sum = (sum & 0xffff) + (sum >> 16);
     sum = (sum & 0xffff) + (sum >> 16);
     sum = (sum & 0xffff) + (sum >> 16);
-    return (u16_t)sum;
+    return (uint16_t)sum;
 }

@@ -7,10 +7,6 @@
 
 struct netif;
 
-/* The Internet checksum (RFC 1071) of `length` bytes, not complemented, in the machine's byte
- * order. */
-u16_t network_checksum(const void *bytes, int length);
-
 /* A TCP connection's initial sequence number (RFC 6528). */
 u32_t network_initial_sequence(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
                                u16_t remote_port);

@@ -144,12 +144,18 @@ static struct pbuf *wrap(unsigned number, void *bytes, uint16_t length)
     return copy;
 }
 
+static bool is_for_us(const struct eth_hdr *header)
+{
+    bool is_group = header->dest.addr[0] & 1;
+
+    if (!is_group && memcmp(header->dest.addr, interface.hwaddr, ETH_HWADDR_LEN) != 0)
+        return false;
+    return header->type != PP_HTONS(ETHTYPE_IPV6) || network_speaks_ipv6();
+}
+
 static void frame_received(unsigned number, void *bytes, uint32_t length, bool checksum_good)
 {
-    const uint8_t *destination = bytes;
-
-    if (length < SIZEOF_ETH_HDR || length > NETWORK_FRAME_MAX ||
-        (!(destination[0] & 1) && memcmp(destination, interface.hwaddr, ETH_HWADDR_LEN) != 0)) {
+    if (length < SIZEOF_ETH_HDR || length > NETWORK_FRAME_MAX || !is_for_us(bytes)) {
         device->driver->release(device, number);
         return;
     }
@@ -164,6 +170,11 @@ static void frame_received(unsigned number, void *bytes, uint32_t length, bool c
     NETIF_SET_CHECKSUM_CTRL(&interface, flags);
     if (interface.input(pbuf, &interface) != ERR_OK)
         pbuf_free(pbuf);
+}
+
+bool network_speaks_ipv6(void)
+{
+    return interface.flags & NETIF_FLAG_MLD6;
 }
 
 bool network_poll(void)
@@ -242,6 +253,22 @@ static void set_addresses4(void)
     }
 }
 
+static void set_gateway6(void)
+{
+    struct option option;
+    ip_addr_t address;
+    size_t position = 0;
+
+    while ((option = option_next("gw", &position)).value) {
+        parse_address("gw", option, &address, NULL);
+        if (IP_IS_V6(&address)) {
+            gateway6 = *ip_2_ip6(&address);
+            has_gateway6 = true;
+        }
+    }
+}
+
+/* A machine without an IPv6 address of its own does not speak IPv6 at all. */
 static void set_addresses6(void)
 {
     struct option option;
@@ -250,6 +277,9 @@ static void set_addresses6(void)
     size_t position = 0;
     s8_t index;
 
+    if (!option_get("ip6").value)
+        return;
+    interface.flags |= NETIF_FLAG_MLD6;
     netif_create_ip6_linklocal_address(&interface, 1);
     netif_ip6_addr_set_state(&interface, 0, IP6_ADDR_PREFERRED);
     while ((option = option_next("ip6", &position)).value) {
@@ -260,14 +290,7 @@ static void set_addresses6(void)
             application_fail("more IPv6 addresses than %d", LWIP_IPV6_NUM_ADDRESSES - 1);
         netif_ip6_addr_set_state(&interface, index, IP6_ADDR_PREFERRED);
     }
-    position = 0;
-    while ((option = option_next("gw", &position)).value) {
-        parse_address("gw", option, &address, NULL);
-        if (IP_IS_V6(&address)) {
-            gateway6 = *ip_2_ip6(&address);
-            has_gateway6 = true;
-        }
-    }
+    set_gateway6();
 }
 
 static err_t interface_initialise(struct netif *netif)
@@ -281,7 +304,7 @@ static err_t interface_initialise(struct netif *netif)
     netif->hwaddr_len = ETH_HWADDR_LEN;
     memcpy(netif->hwaddr, device->hardware_address, ETH_HWADDR_LEN);
     netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
-                   NETIF_FLAG_MLD6 | NETIF_FLAG_LINK_UP;
+                   NETIF_FLAG_LINK_UP;
     if (device->offloads_checksum)
         NETIF_SET_CHECKSUM_CTRL(netif, NETIF_CHECKSUM_ENABLE_ALL & ~NETIF_CHECKSUM_GEN_TCP);
     return ERR_OK;

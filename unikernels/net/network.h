@@ -19,13 +19,13 @@ bool network_poll(void);
 /* Tells the device of everything sent since. */
 void network_flush(void);
 
+/* Has the machine an IPv6 address? If not, it does not speak IPv6 at all. */
+bool network_speaks_ipv6(void);
+
 /* Asks for an interrupt when there is something to poll. Returns false if there is already. */
 bool network_arm(void *unused);
 
 /* timers.c: runs what is due, and tells when (clock_now()) the next will be. */
 uint64_t timers_run(void);
-
-/* The first call's memory is what all shares are computed from. */
-size_t stream_send_share(void);
 
 #endif

@@ -37,7 +37,7 @@ static struct timer {
 } timers[] = {
     {TCP_TMR_INTERVAL, tcp_tmr, tcp_needed, 0},
     {ARP_TMR_INTERVAL, etharp_tmr, always, 0},
-    {ND6_TMR_INTERVAL, nd6_tmr, always, 0},
+    {ND6_TMR_INTERVAL, nd6_tmr, network_speaks_ipv6, 0},
     {MLD6_TMR_INTERVAL, mld6_tmr, mld_needed, 0},
 };
 

@@ -13,7 +13,6 @@
 #define CR4_OSXMMEXCPT 0x00000400
 #define MSR_EFER 0xc0000080
 #define EFER_LME 0x00000100
-#define EFER_NXE 0x00000800
 
 #define PAGE_PRESENT 0x01
 #define PAGE_WRITE   0x02
@@ -44,62 +43,60 @@ pvh_entry:
     movl $stack_end, %esp
     movl %ebx, %esi
 
-    /* The constant part of memory's state is the loader's; ours is that what is not set is zero. */
+    /* What is not set is zero: the page tables' upper levels among it. (Stores in a loop: an emulator
+     * takes much longer for `rep stos`.) */
     xorl %eax, %eax
     movl $bss_start, %edi
-    movl $bss_end, %ecx
-    subl %edi, %ecx
-    shrl $2, %ecx
-    rep stosl
+1:  movl %eax, (%edi)
+    movl %eax, 4(%edi)
+    movl %eax, 8(%edi)
+    movl %eax, 12(%edi)
+    addl $16, %edi
+    cmpl $bss_end, %edi
+    jb 1b
+
+    /* Every 64-bit processor that runs virtual machines can forbid execution; ask all the same. */
+    movl $0x80000001, %eax
+    cpuid
+    shrl $20, %edx
+    andl $1, %edx
+    movl %edx, no_execute
+    movl %edx, %ebp
+    shll $31, %ebp /* the upper half of an entry */
 
     /* 2 MiB pages: 2048 entries map 4 GiB. The devices' quarter is not cached. */
     movl $page_directories, %edi
     movl $(PAGE_PRESENT | PAGE_WRITE | PAGE_LARGE), %eax
-1:  movl %eax, (%edi)
-    movl $0, 4(%edi)
+2:  movl %eax, (%edi)
+    movl %ebp, 4(%edi)
     addl $8, %edi
     addl $0x200000, %eax
     cmpl $(0xc0000000 | PAGE_PRESENT | PAGE_WRITE | PAGE_LARGE), %eax
-    jb 1b
+    jb 2b
     orl $PAGE_UNCACHED, %eax
-2:  movl %eax, (%edi)
-    movl $0, 4(%edi)
+3:  movl %eax, (%edi)
+    movl %ebp, 4(%edi)
     addl $8, %edi
     addl $0x200000, %eax
-    jnc 2b
-
-    xorl %eax, %eax
-    movl $page_top, %edi
-    movl $2048, %ecx /* page_top and the page_pointers after it */
-    rep stosl
+    jnc 3b
+    movl $0, page_directories + 4 /* this code runs in the first of them: paging.c protects it */
     movl $(page_pointers + PAGE_PRESENT + PAGE_WRITE), page_top
-    movl $(page_directories + PAGE_PRESENT + PAGE_WRITE), %eax
-    movl %eax, page_pointers
-    addl $0x1000, %eax
-    movl %eax, page_pointers + 8
-    addl $0x1000, %eax
-    movl %eax, page_pointers + 16
-    addl $0x1000, %eax
-    movl %eax, page_pointers + 24
+    movl $(page_directories + 0x0000 + PAGE_PRESENT + PAGE_WRITE), page_pointers
+    movl $(page_directories + 0x1000 + PAGE_PRESENT + PAGE_WRITE), page_pointers + 8
+    movl $(page_directories + 0x2000 + PAGE_PRESENT + PAGE_WRITE), page_pointers + 16
+    movl $(page_directories + 0x3000 + PAGE_PRESENT + PAGE_WRITE), page_pointers + 24
     movl $page_top, %eax
     movl %eax, %cr3
 
     movl $(CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT), %eax
     movl %eax, %cr4
-
-    /* Every 64-bit processor that runs virtual machines can forbid execution; ask all the same. */
-    movl $0x80000001, %eax
-    cpuid
-    movl %edx, %edi
-    andl $(1 << 20), %edi
     movl $MSR_EFER, %ecx
     rdmsr
     orl $EFER_LME, %eax
-    testl %edi, %edi
-    jz 3f
-    orl $EFER_NXE, %eax
-    movl $1, no_execute
-3:  wrmsr
+    movl no_execute, %ebx
+    shll $11, %ebx
+    orl %ebx, %eax
+    wrmsr
 
     movl $(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE), %eax
     movl %eax, %cr0
@@ -141,14 +138,16 @@ segments_pointer:
     .word . - segments - 1
     .long segments
 
-    .section .unset.tables, "aw", @nobits
+    .bss
     .balign 4096
-    .globl page_table_image
 page_top:
     .skip 4096
 page_pointers:
     .skip 4096
-    .globl page_directories
+
+    .section .unset.tables, "aw", @nobits
+    .balign 4096
+    .globl page_directories, page_table_image
 page_directories:
     .skip 4 * 4096
 page_table_image:

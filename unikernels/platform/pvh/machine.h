@@ -36,6 +36,10 @@ void start_info_read(uint32_t address, struct start_info *info);
  * stack. */
 void paging_protect(void);
 
+/* From here on nobody can guess the value that guards the stack (-fstack-protector). A function that
+ * was entered before must not return. */
+void stack_guard_start(void);
+
 /* Interrupt controllers: only the local APIC's timer and the routed pins interrupt. */
 void apic_start(void);
 void apic_route(unsigned pin); /* global interrupt number of a device, edge triggered */

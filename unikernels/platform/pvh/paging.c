@@ -28,9 +28,6 @@ void paging_protect(void)
         page_table_image[i] = flags ? i * PAGE | flags : 0;
     }
     page_directories[0] = (uintptr_t)page_table_image | PRESENT | WRITABLE;
-    if (no_execute)
-        for (unsigned i = 1; i < 4 * PAGES; i++)
-            page_directories[i] |= NOT_EXECUTABLE;
 
     uintptr_t top;
     __asm__ volatile("mov %%cr3, %0; mov %0, %%cr3" : "=r"(top) : : "memory");

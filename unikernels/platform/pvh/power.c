@@ -73,12 +73,3 @@ _Noreturn void abort(void)
 {
     machine_fatal("aborted");
 }
-
-/* The compiler's checks of the stack (-fstack-protector-strong). */
-uintptr_t __stack_chk_guard = 0x595e9fbd94fda766;
-_Noreturn void __stack_chk_fail(void);
-
-_Noreturn void __stack_chk_fail(void)
-{
-    machine_fatal("stack overwritten");
-}

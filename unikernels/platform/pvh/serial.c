@@ -15,6 +15,7 @@
 #define LINE_8N1         0x03
 #define LINE_DIVISOR     0x80
 #define FIFO_ON          0x07 /* on, and both cleared */
+#define FIFO_SIZE        16
 #define MODEM_READY      0x03
 #define STATUS_EMPTY     0x20
 #define STATUS_NOBODY    0xff /* no such device */
@@ -36,27 +37,35 @@ void serial_start(void)
     port_write8(MODEM_CONTROL, MODEM_READY);
 }
 
-/* Is there room for a byte? Once the port has been full for too long, it is asked only once. */
-static bool serial_has_room(void)
+/* Waits until the port's buffer is empty. Returns how many bytes it takes then: 0 if the port is
+ * full for too long, after which it is asked only once at a time, until it is empty again. */
+static unsigned serial_room(void)
 {
     for (unsigned i = 0; i < (given_up ? 1 : PATIENCE); i++) {
         uint8_t status = port_read8(LINE_STATUS);
         if (status == STATUS_NOBODY)
-            return false;
+            return 0;
         if (status & STATUS_EMPTY) {
             given_up = false;
-            return true;
+            return FIFO_SIZE;
         }
     }
     given_up = true;
-    return false;
+    return 0;
 }
 
 void console_write(const char *text, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
-        if (serial_has_room())
-            port_write8(DATA, (uint8_t)text[i]);
+    unsigned room = 0;
+
+    for (size_t i = 0; i < length; i++) {
+        if (room == 0)
+            room = serial_room();
+        if (room == 0)
+            return;
+        port_write8(DATA, (uint8_t)text[i]);
+        room--;
+    }
 }
 
 void console_print(const char *format, ...)

@@ -33,6 +33,7 @@ _Noreturn void machine_start(uint32_t start_info_address)
     paging_protect();
     heap_add((void *)info.free.start, info.free.end - info.free.start);
     options_start(info.command_line);
+    stack_guard_start();
     if (info.module_size > 0)
         module = (struct boot_module){(const uint8_t *)info.module_start, info.module_size};
     apic_start();
