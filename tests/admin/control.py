@@ -339,6 +339,28 @@ def test_closed_standard_output():
         assert done.returncode == 1 and "cannot write" in done.stderr
 
 
+def test_completion():
+    script = os.path.join(os.path.dirname(__file__), "../../contrib/completion/jitsuctl")
+    bash = shutil.which("bash")
+    if not bash:
+        return
+
+    def complete(*words):
+        command = (f'. {script}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _jitsuctl; '
+                   'printf "%s\\n" "${COMPREPLY[@]}"')
+        path = os.path.dirname(JITSUCTL) + os.pathsep + os.environ["PATH"]
+        done = subprocess.run([bash, "-c", command, "bash", "jitsuctl", *words], capture_output=True, text=True,
+                              env={**os.environ, "PATH": path})
+        assert done.stderr == "", done.stderr
+        return done.stdout.split()
+
+    with Server() as server:
+        assert complete("sta") == ["status", "start", "stats"]
+        assert complete("-s", server.socket, "start", "www") == ["www.example.org"]
+        assert complete("stop", "www.example.org", "--mode", "s") == ["shutdown", "suspend"]
+        assert complete("wait", "x", "--f") == ["--for"] and "--mode" not in complete("wait", "--")
+
+
 # --- the protocol, with clients that are not jitsuctl ---
 
 
