@@ -16,7 +16,7 @@
 
 #define DEFAULT_SOCKET "/run/jitsu/control.sock"
 
-/* Options that only some commands take: bits. */
+/* Options that only some commands take: bits, named in the same order in check_arguments(). */
 enum option_bit {
     OPTION_MODE = 1,
     OPTION_STATE = 2,
@@ -201,9 +201,12 @@ static const struct subcommand *find_subcommand(const char *name)
 static void check_arguments(const struct subcommand *subcommand, unsigned options, int operands,
                             const struct arguments *arguments)
 {
-    if (options & ~subcommand->options)
-        wrong_usage("%s does not take all of these options: jitsuctl %s %s", subcommand->name,
-                    subcommand->name, subcommand->synopsis);
+    static const char *const names[] = {"--mode",   "--for",   "--timeout",
+                                        "--follow", "--lines", "--output"};
+
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (options & ~subcommand->options & 1u << i)
+            wrong_usage("%s does not take %s", subcommand->name, names[i]);
     if (subcommand->needs_operand && operands == 0)
         wrong_usage("%s needs a %s", subcommand->name, subcommand->operand);
     if (operands > (subcommand->operand != NULL))

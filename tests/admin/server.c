@@ -82,9 +82,13 @@ static int listen_metrics(uint16_t *port)
  * and a careless operator could make of them. */
 static void add_services(struct summoner *summoner, unsigned more)
 {
-    static const char *const names[] = {
-        "www.example.org",     "broken.example.org", "stuck.example.org",
-        "refused.example.org", "flood.example.org",  "<script>alert(1)</script>.example.org"};
+    static const char *const names[] = {"www.example.org",
+                                        "broken.example.org",
+                                        "stuck.example.org",
+                                        "refused.example.org",
+                                        "flood.example.org",
+                                        "queued.example.org",
+                                        "<script>alert(1)</script>.example.org"};
     char name[64];
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -93,7 +97,7 @@ static void add_services(struct summoner *summoner, unsigned more)
             double_config(service)->aliases[0] = (char *)"example.org";
             double_config(service)->alias_count = 1;
         }
-        if (i == 5) {
+        if (i == 6) {
             double_status(service)->state = MACHINE_FAILED;
             double_status(service)->failures = 3;
             strcpy(double_status(service)->error, "panic: \"<b>\\\n\xff\x1b[31m'&'");

@@ -222,6 +222,8 @@ int summoner_start(struct summoner *summoner, struct service *service, struct er
     if (strncmp(service->config.name, "refused", 7) == 0)
         return error_set(error, "%s is not started: 64 machines run, and limits.machines allows 64",
                          service->config.name);
+    if (strncmp(service->config.name, "queued", 6) == 0)
+        return 0;
     if (strncmp(service->config.name, "flood", 5) == 0) {
         flood(service);
         return 0;

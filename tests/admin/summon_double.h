@@ -1,8 +1,8 @@
 /* A summoner for tests: implements what admin asks of summon.h and of the DNS server, in memory,
- * without a keeper. A test says what happens to services; or summoner_start() plays a start by
- * the service's first label: "refused" is refused, "broken" fails, "stuck" never gets ready,
- * "flood" makes many transitions, and others run after a moment and then deliver their first byte.
- */
+ * without a keeper. A test says what happens to services; or summoner_start() plays a start by the
+ * service's first label: "refused" is refused, "queued" waits for its turn, "broken" fails, "stuck"
+ * never gets ready, "flood" makes many transitions, and others run after a moment and then deliver
+ * their first byte. */
 #ifndef JITSU_TESTS_SUMMON_DOUBLE_H
 #define JITSU_TESTS_SUMMON_DOUBLE_H
 
