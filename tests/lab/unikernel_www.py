@@ -4,23 +4,21 @@ once, and large files; it says what is wrong with what it is given."""
 
 import hashlib
 import http.client
-import io
 import os
 import random
 import selectors
 import socket
 import struct
 import subprocess
-import tarfile
 import tempfile
 import time
 
 import lab
+from archives import cpio, tar
 from machine import Machine
 
 WWW = lab.image("www.elf")
 PROBE = lab.image("probe.elf")
-MODIFIED = 784111777
 MODIFIED_TEXT = "Sun, 06 Nov 1994 08:49:37 GMT"
 SITE = {
     "index.html": b"<h1>a site</h1>\n",
@@ -29,33 +27,6 @@ SITE = {
     "digits.txt": bytes(b"0123456789" * 10000),
     "empty.txt": b"",
 }
-
-
-def cpio(files):
-    """The files as an archive in the newc format."""
-    archive = bytearray()
-
-    def add(name, contents, mode):
-        fields = [0, mode, 0, 0, 1, MODIFIED, len(contents), 0, 0, 0, 0, len(name) + 1, 0]
-        archive.extend(b"070701" + b"".join(b"%08x" % field for field in fields) + name.encode() + b"\0")
-        archive.extend(bytes(-len(archive) % 4) + contents)
-        archive.extend(bytes(-len(archive) % 4))
-
-    for name, contents in files.items():
-        add(name, contents, 0o100644)
-    add("TRAILER!!!", b"", 0)
-    return bytes(archive)
-
-
-def tar(files):
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as out:
-        for name, contents in files.items():
-            member = tarfile.TarInfo("./" + name)
-            member.size = len(contents)
-            member.mtime = MODIFIED
-            out.addfile(member, io.BytesIO(contents))
-    return archive.getvalue()
 
 
 def in_file(contents):
