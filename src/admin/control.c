@@ -41,12 +41,6 @@ size_t client_backlog(const struct control_client *client)
     return evbuffer_get_length(bufferevent_get_output(client->bufferevent));
 }
 
-void client_send_bytes(struct control_client *client, const void *bytes, size_t length)
-{
-    if (client->activity != ACTIVITY_CLOSING)
-        bufferevent_write(client->bufferevent, bytes, length);
-}
-
 /* The connection is closed when the last of its output has been written, or soon. */
 static void client_begin_closing(struct control_client *client)
 {
@@ -54,6 +48,15 @@ static void client_begin_closing(struct control_client *client)
     client->activity = ACTIVITY_CLOSING;
     bufferevent_set_timeouts(client->bufferevent, NULL, &closing_timeout);
     event_active(client->turn, EV_TIMEOUT, 0);
+}
+
+void client_send_bytes(struct control_client *client, const void *bytes, size_t length)
+{
+    if (client->activity == ACTIVITY_CLOSING ||
+        bufferevent_write(client->bufferevent, bytes, length) == 0)
+        return;
+    log_error("control: memory exhausted: a client's connection is closed");
+    client_begin_closing(client);
 }
 
 bool client_send_json(struct control_client *client, json_t *value)
