@@ -203,6 +203,14 @@ def survives_clients_that_go_away():
         expect_equal(len(get(machine, "/big")[1]), 3 << 20, "the file after 150 resets")
 
 
+def ends_clients_that_keep_it_waiting():
+    with Machine(WWW) as machine:
+        machine.wait_until_ready()
+        with machine.connect() as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHo")
+            expect_equal(connection.recv(100), b"", "what a client gets who never ends its request")
+
+
 def serves_a_large_file():
     contents = random.Random(1).randbytes(64 << 20)
     with Machine(WWW, memory=80, ramdisk=in_file(cpio({"large": contents, **SITE}))) as machine:
@@ -266,4 +274,4 @@ def is_small():
 with tempfile.TemporaryDirectory(prefix="jitsu-lab-") as lab_directory:
     lab.run(is_small, probe_finds_out_and_powers_off, serves_its_page_in_8_mb, serves_a_site(cpio), serves_a_site(tar),
             speaks_both_transports, serves_200_clients_at_once, does_not_run_out_of_connections,
-            survives_clients_that_go_away, serves_a_large_file, sleeps_when_idle, says_what_is_wrong)
+            survives_clients_that_go_away, ends_clients_that_keep_it_waiting, serves_a_large_file, sleeps_when_idle, says_what_is_wrong)

@@ -19,7 +19,7 @@
 #define SEND_SHARE_LEAST     (64 * 1024)
 #define WRITE_CHUNK          (44 * TCP_MSS) /* the largest that a call of lwIP's takes, whole segments */
 #define ROOM_WORTH_A_CALL    (16 * TCP_MSS)
-#define FIRST_RETRANSMISSION 2 /* half seconds: RFC 6298 says one second */
+#define FIRST_RETRANSMISSION 2 /* half seconds after a segment: RFC 6298 says one second */
 
 #define READY "jitsu: ready\n"
 
@@ -203,6 +203,7 @@ static err_t poll(void *argument, struct tcp_pcb *pcb)
 {
     struct stream *stream = argument;
 
+    (void)pcb;
     if (stream->deadline && clock_now() >= stream->deadline) {
         stream->deadline = 0;
         enter(stream);
@@ -210,7 +211,7 @@ static err_t poll(void *argument, struct tcp_pcb *pcb)
         return exit_handler(stream);
     }
     /* If memory had run out, no segment may be under way whose acknowledgement would come. */
-    if (stream->wants_room && tcp_sndbuf(pcb) > 0)
+    if (stream->wants_room && stream_unacknowledged(stream) == 0)
         return report_room(stream);
     return ERR_OK;
 }
@@ -245,8 +246,10 @@ static err_t accepted(void *argument, struct tcp_pcb *pcb, err_t error)
     tcp_err(pcb, failed);
     tcp_nagle_disable(pcb);
     pcb->snd_buf = (tcpwnd_size_t)send_share;
-    if (pcb->rto > FIRST_RETRANSMISSION && pcb->sa < 0)
-        pcb->rto = FIRST_RETRANSMISSION;
+    if (pcb->sv > FIRST_RETRANSMISSION) {
+        pcb->sv = FIRST_RETRANSMISSION;
+        pcb->rto = (s16_t)((pcb->sa >> 3) + pcb->sv);
+    }
 
     enter(stream);
     stream->state = handler->opened(stream);

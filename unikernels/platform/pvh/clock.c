@@ -7,6 +7,7 @@
 
 #include "jitsu/options.h"
 #include "platform/platform.h"
+#include "platform/pvh/hypervisor.h"
 #include "platform/pvh/machine.h"
 #include "platform/pvh/processor.h"
 
@@ -15,10 +16,8 @@
 #define PRECISION          200 /* the measure may be wrong by one part of this many */
 #define PATIENCE           (APIC_TIMER_HERTZ / 50) /* but does not take longer than 20 ms */
 
-#define LEAF_TIME_STAMP           0x15
-#define LEAF_HYPERVISOR           0x40000000
-#define LEAF_HYPERVISOR_FREQUENCY 0x40000010
-#define HYPERVISOR_PRESENT        (1u << 31)
+#define LEAF_TIME_STAMP 0x15
+#define LEAF_FREQUENCY  0x40000010 /* of a hypervisor */
 
 /* Timer and counter, read at nearly the same moment: so many counts apart at most. */
 struct moment {
@@ -59,8 +58,8 @@ static uint64_t told_khz(void)
         if (ratio.a && ratio.b && ratio.c)
             return (uint64_t)ratio.c * ratio.b / ratio.a / 1000;
     }
-    if (cpuid(1).c & HYPERVISOR_PRESENT && cpuid(LEAF_HYPERVISOR).a >= LEAF_HYPERVISOR_FREQUENCY)
-        return cpuid(LEAF_HYPERVISOR_FREQUENCY).a;
+    if (hypervisor()->last_leaf >= LEAF_FREQUENCY)
+        return cpuid(LEAF_FREQUENCY).a;
     return 0;
 }
 

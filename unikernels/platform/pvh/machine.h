@@ -9,8 +9,7 @@
 /* The 16550 at 0x3f8. serial_start() is first of all: everything after it can say what is wrong. */
 void serial_start(void);
 
-/* Ends the machine with a failure, like platform_fatal(), with a format; before it the registers of
- * an exception may be printed by `describe`. */
+/* Ends the machine with a failure, like platform_fatal(), with a format. */
 _Noreturn void machine_fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Ends the machine; the statuses with which QEMU exits are in power.c. */
@@ -21,7 +20,7 @@ _Noreturn void power_off(enum power_off reason);
 void interrupts_start(void);
 
 /* What the loader left at `address` (struct hvm_start_info): command line, boot module and the
- * largest piece of free memory below 4 GiB. */
+ * largest piece of free memory below 3 GiB. */
 struct memory_range {
     uint64_t start, end;
 };
@@ -36,8 +35,8 @@ void start_info_read(uint32_t address, struct start_info *info);
  * stack. */
 void paging_protect(void);
 
-/* From here on nobody can guess the value that guards the stack (-fstack-protector). A function that
- * was entered before must not return. */
+/* From here on nobody can guess the value that guards the stack (-fstack-protector). A function
+ * that was entered before must not return. */
 void stack_guard_start(void);
 
 /* Interrupt controllers: only the local APIC's timer and the routed pins interrupt. */
