@@ -101,8 +101,8 @@ static void connection_close(struct proxy_connection *connection)
         wait_end(connection);
     else
         leave_machine(connection);
-    splice_flow_clear(&connection->request);
-    splice_flow_clear(&connection->response);
+    splice_flow_clear(&connection->request, &proxy->pipes);
+    splice_flow_clear(&connection->response, &proxy->pipes);
     free(connection);
     proxy->statistics.connections--;
     proxy_freed(proxy);

@@ -2,56 +2,69 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #define POOL_FIRST 2
 
-/* More than a pipe holds, whose page slots are the real bound. */
-#define FILL_MAX ((size_t)1 << 20)
+/* At most this goes into a pipe at a time. */
+#define FILL_MAX ((size_t)SPLICE_LARGE_SIZE)
 
-static int pipe_open(struct splice_pipe *pipe)
+static int pipe_open(struct splice_pool *pool, struct splice_pipe *pipe)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
         return -1;
     *pipe = (struct splice_pipe){.read_end = ends[0], .write_end = ends[1]};
+    if (pool->large < SPLICE_LARGE_MAX &&
+        fcntl(ends[0], F_SETPIPE_SZ, SPLICE_LARGE_SIZE) == SPLICE_LARGE_SIZE) {
+        pipe->large = true;
+        pool->large++;
+    }
     return 0;
 }
 
-static void pipe_close(const struct splice_pipe *pipe)
+static void pipe_close(struct splice_pool *pool, const struct splice_pipe *pipe)
 {
     close(pipe->read_end);
     close(pipe->write_end);
+    if (pipe->large)
+        pool->large--;
 }
 
 static int pool_take(struct splice_pool *pool, struct splice_pipe *pipe)
 {
     if (pool->count == 0)
-        return pipe_open(pipe);
+        return pipe_open(pool, pipe);
     *pipe = pool->pipes[--pool->count];
     return 0;
 }
 
 static void pool_give(struct splice_pool *pool, const struct splice_pipe *pipe)
 {
-    if (pool->count < SPLICE_POOL_MAX)
+    if (pool->count == SPLICE_POOL_MAX) {
+        pipe_close(pool, pipe);
+    } else if (pipe->large) {
         pool->pipes[pool->count++] = *pipe;
-    else
-        pipe_close(pipe);
+    } else {
+        memmove(&pool->pipes[1], &pool->pipes[0], pool->count * sizeof pool->pipes[0]);
+        pool->pipes[0] = *pipe;
+        pool->count++;
+    }
 }
 
 void splice_pool_init(struct splice_pool *pool)
 {
-    pool->count = 0;
-    while (pool->count < POOL_FIRST && pipe_open(&pool->pipes[pool->count]) == 0)
+    *pool = (struct splice_pool){0};
+    while (pool->count < POOL_FIRST && pipe_open(pool, &pool->pipes[pool->count]) == 0)
         pool->count++;
 }
 
 void splice_pool_clear(struct splice_pool *pool)
 {
     while (pool->count > 0)
-        pipe_close(&pool->pipes[--pool->count]);
+        pipe_close(pool, &pool->pipes[--pool->count]);
 }
 
 /* splice(2) without waiting; EINTR tried again. */
@@ -116,9 +129,9 @@ enum splice_result splice_flow_move(struct splice_flow *flow, struct splice_pool
     return result;
 }
 
-void splice_flow_clear(struct splice_flow *flow)
+void splice_flow_clear(struct splice_flow *flow, struct splice_pool *pool)
 {
     if (flow->held > 0)
-        pipe_close(&flow->pipe);
+        pipe_close(pool, &flow->pipe);
     flow->held = 0;
 }

@@ -10,13 +10,19 @@
 
 struct splice_pipe {
     int read_end, write_end;
+    bool large;
 };
 
-/* Empty pipes for the next flow that needs one. */
-#define SPLICE_POOL_MAX 16
+/* Empty pipes for the next flow that needs one. A few are large: they halve what bulk costs, and
+ * all flows whose sinks are not blocked share them. The rest have the usual size, which bounds what
+ * a crowd of slow readers holds, and spares the user's allowance of pipe pages (pipe(7)). */
+#define SPLICE_POOL_MAX   16
+#define SPLICE_LARGE_MAX  4
+#define SPLICE_LARGE_SIZE (1 << 20)
 struct splice_pool {
-    struct splice_pipe pipes[SPLICE_POOL_MAX];
+    struct splice_pipe pipes[SPLICE_POOL_MAX]; /* the large ones last, to be taken first */
     size_t count;
+    size_t large; /* open ones, in the pool or not */
 };
 
 /* Opens the first few pipes, so that the first connections need not, and that there are some when
@@ -47,6 +53,6 @@ enum splice_result splice_flow_move(struct splice_flow *flow, struct splice_pool
                                     int sink, size_t budget, uint64_t *moved);
 
 /* Drops what it holds. */
-void splice_flow_clear(struct splice_flow *flow);
+void splice_flow_clear(struct splice_flow *flow, struct splice_pool *pool);
 
 #endif

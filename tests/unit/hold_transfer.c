@@ -136,7 +136,7 @@ static void a_flow_stops_at_its_budget(void **state)
     uint64_t first = moved;
     assert_int_equal(splice_flow_move(&flow, &pool, source, sink, 1, &moved), SPLICE_MORE);
     assert_true(moved > first && moved <= 2 * first + CHUNK);
-    splice_flow_clear(&flow);
+    splice_flow_clear(&flow, &pool);
     splice_pool_clear(&pool);
     const int all[] = {listening, far_source, source, sink, far_sink};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
