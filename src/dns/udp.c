@@ -11,7 +11,8 @@
 #include "common/log.h"
 #include "dns/worker.h"
 
-/* Batches handled in one wake-up, so that other sockets get their turn. */
+/* Batches handled in one wake-up, so that other sockets get their turn. After more than one query
+ * another has often come already while they were answered: looking costs less than a wake-up. */
 #define BATCHES_MAX 16
 
 /* How often, and for how long each time, a full socket is waited for before responses are dropped.
@@ -188,7 +189,7 @@ static void readable(evutil_socket_t descriptor, short what, void *argument)
         received = recvmmsg((int)descriptor, socket->headers, UDP_BATCH, MSG_DONTWAIT, NULL);
         if (received > 0)
             handle_batch(socket, (unsigned)received);
-        if (received < UDP_BATCH)
+        if (received < 2)
             break;
     }
     if (received < 0 && errno != EAGAIN && errno != EINTR)
@@ -197,26 +198,41 @@ static void readable(evutil_socket_t descriptor, short what, void *argument)
 
 /* Finds out whether the socket is bound to all addresses, and has the kernel say, then, to which a
  * query came. */
-static int ask_for_addresses(struct udp_socket *socket, struct error *error)
+static int ask_for_addresses(struct udp_socket *socket, int family, const struct endpoint *bound)
 {
-    struct sockaddr_storage bound;
-    socklen_t length = sizeof bound;
-    struct endpoint endpoint;
     static const uint8_t any[16];
-    int on = 1, status;
-
-    if (getsockname(socket->descriptor, (struct sockaddr *)&bound, &length) != 0 ||
-        endpoint_from_sockaddr((struct sockaddr *)&bound, &endpoint) != 0)
-        return error_set_errno(error, "DNS: cannot tell what a UDP socket is bound to");
-    socket->any_address = memcmp(endpoint.address.bytes, any, sizeof any) == 0;
+    int on = 1;
+    socket->any_address = memcmp(bound->address.bytes, any, sizeof any) == 0;
     if (!socket->any_address)
         return 0;
-    if (bound.ss_family == AF_INET)
-        status = setsockopt(socket->descriptor, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
-    else
-        status = setsockopt(socket->descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
-    if (status != 0)
+    if (family == AF_INET)
+        return setsockopt(socket->descriptor, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+    return setsockopt(socket->descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
+}
+
+/* Responses are not fragmented (RFC 9715): they are small enough for nearly every path. What ICMP
+ * says of paths is not heeded, because anyone can send it. */
+static int forbid_fragments(const struct udp_socket *socket, int family)
+{
+    int probe = family == AF_INET ? IP_PMTUDISC_PROBE : IPV6_PMTUDISC_PROBE;
+    if (family == AF_INET)
+        return setsockopt(socket->descriptor, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe);
+    return setsockopt(socket->descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &probe, sizeof probe);
+}
+
+static int set_options(struct udp_socket *socket, struct error *error)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    struct endpoint bound;
+
+    if (getsockname(socket->descriptor, (struct sockaddr *)&address, &length) != 0 ||
+        endpoint_from_sockaddr((struct sockaddr *)&address, &bound) != 0)
+        return error_set_errno(error, "DNS: cannot tell what a UDP socket is bound to");
+    if (ask_for_addresses(socket, address.ss_family, &bound) != 0)
         return error_set_errno(error, "DNS: cannot learn which address queries are sent to");
+    if (forbid_fragments(socket, address.ss_family) != 0)
+        return error_set_errno(error, "DNS: cannot keep responses from being fragmented");
     return 0;
 }
 
@@ -232,7 +248,7 @@ struct udp_socket *udp_socket_new(struct worker *worker, int descriptor, struct 
     memset(socket, 0, size);
     socket->worker = worker;
     socket->descriptor = descriptor;
-    if (ask_for_addresses(socket, error) != 0)
+    if (set_options(socket, error) != 0)
         goto failed;
     for (size_t i = 0; i < UDP_BATCH; i++) {
         struct slot_memory *memory = &socket->memory[i];
