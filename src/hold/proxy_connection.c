@@ -19,13 +19,14 @@
 
 /* Connections of one service that are connecting at a time. The rest waits: a machine whose backlog
  * is short (QEMU's user network has one of 1) would drop their SYNs. */
-#define CONNECTING_MAX 8
+#define CONNECTING_MAX 4
 
 /* On loopback a connection is established at once, or its SYN was dropped for a full backlog. The
- * kernel would retry after a second; this is for how long we wait ourselves: doubled each time, up
- * to 2^6 times. */
-#define RETRY_FIRST       NANOSECONDS_PER_MILLISECOND
-#define RETRY_DOUBLED_MAX 6
+ * kernel would send it again after a second; this is how long we wait before we connect anew. It
+ * doubles with every 8 attempts, up to 2^6 times. */
+#define RETRY_FIRST        NANOSECONDS_PER_MILLISECOND
+#define ATTEMPTS_TO_DOUBLE 8
+#define RETRY_DOUBLED_MAX  6
 
 #define EDGES (EV_READ | EV_WRITE | EV_ET | EV_PERSIST)
 
@@ -283,8 +284,9 @@ static int watch_client(struct proxy_connection *connection)
 
 static int watch_machine(struct proxy_connection *connection)
 {
-    unsigned doubled =
-        connection->attempts < RETRY_DOUBLED_MAX ? connection->attempts : RETRY_DOUBLED_MAX;
+    unsigned doubled = connection->attempts / ATTEMPTS_TO_DOUBLE;
+    if (doubled > RETRY_DOUBLED_MAX)
+        doubled = RETRY_DOUBLED_MAX;
     struct timeval retry = clock_timeval(RETRY_FIRST << doubled);
     if (connection->attempts < UINT8_MAX)
         connection->attempts++;
