@@ -85,7 +85,7 @@ void proxy_service_refuse(struct proxy_service *service, bool refuse);
 /* Open connections of the service: waiting and connected. */
 size_t proxy_service_connections(const struct proxy_service *service);
 
-/* clock_now() of the last byte or new connection; 0: never. */
+/* clock_now() of the last byte, or beginning or end of a connection; 0: never. */
 uint64_t proxy_service_last_use(const struct proxy_service *service);
 
 /* Resets all its connections, stops listening, frees it. */

@@ -95,6 +95,7 @@ static void leave_machine(struct proxy_connection *connection)
 static void connection_close(struct proxy_connection *connection)
 {
     struct proxy *proxy = connection->service->proxy;
+    connection->service->last_use = clock_now_coarse(); /* an open connection is in use */
     proxy_connection_unqueue(connection);
     event_del(&connection->client_event);
     close(connection->client);

@@ -41,6 +41,17 @@ def a_request_that_is_half_closed_while_waiting_is_served():
         assert answer.startswith(b"HTTP/1.1 200"), answer[:100]
 
 
+def a_crowd_that_waits_for_one_machine_is_served():
+    with lab.Daemon(services=[SERVICE]) as daemon:
+        crowd = [socket.create_connection((daemon.address(NAME), 8080), timeout=lab.PATIENCE) for _ in range(50)]
+        for connection in crowd:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        for connection in crowd:
+            assert connection.recv(15) == b"HTTP/1.1 200 OK"
+            connection.close()
+        assert daemon.status(NAME)["starts"] == 1
+
+
 def large_transfers_arrive_whole():
     daemon, digest = daemon_with_file(32 << 20)
     with daemon:
@@ -101,6 +112,6 @@ def a_machine_that_dies_resets_its_connections():
         assert "signal" in daemon.status(NAME)["error"].lower(), daemon.status(NAME)
 
 
-lab.run(a_request_that_is_half_closed_while_waiting_is_served, large_transfers_arrive_whole,
-        a_slow_reader_takes_no_memory_and_gets_everything, a_start_that_fails_resets_who_waits,
-        a_machine_that_dies_resets_its_connections)
+lab.run(a_request_that_is_half_closed_while_waiting_is_served, a_crowd_that_waits_for_one_machine_is_served,
+        large_transfers_arrive_whole, a_slow_reader_takes_no_memory_and_gets_everything,
+        a_start_that_fails_resets_who_waits, a_machine_that_dies_resets_its_connections)

@@ -321,6 +321,26 @@ static void another_service_is_not_concerned(void **state)
     close(others);
 }
 
+static void bytes_and_ends_of_connections_are_use(void **state)
+{
+    struct world *world = *state;
+    int client, server;
+    world_ready(world);
+    world_connect(world, &client, &server);
+    world_idle(world); /* longer than a tick of the coarse clock */
+    uint64_t before = proxy_service_last_use(world->service);
+    world_send(world, server, "bytes");
+    world_expect(world, client, "bytes");
+    uint64_t bytes = proxy_service_last_use(world->service);
+    assert_true(bytes > before);
+    world_idle(world);
+    assert_int_equal(proxy_service_last_use(world->service), bytes);
+    world_reset(client);
+    world_until(world, connections(world) == 0);
+    assert_true(proxy_service_last_use(world->service) > bytes);
+    close(server);
+}
+
 static void statistics_count(void **state)
 {
     struct world *world = *state;
@@ -360,6 +380,7 @@ int main(void)
         test(open_connections_outlive_readiness_and_new_ones_wait),
         test(freeing_a_service_resets_all_its_connections),
         test(another_service_is_not_concerned),
+        test(bytes_and_ends_of_connections_are_use),
         test(statistics_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
