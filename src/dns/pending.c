@@ -1,9 +1,12 @@
 /* Queries that are kept. Of a query only header and question are needed later: they are where its
  * response is written around. */
+#include "dns/pending.h"
+
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "dns/worker.h"
+#include "dns/tcp.h"
+#include "dns/udp.h"
 
 #define PENDING_MAX     4096
 #define PENDING_BUCKETS 1024
@@ -100,7 +103,7 @@ static void finish(struct kept **link, const struct extended_error *extended)
         answer_write(&answer, question, pending->response, response_limit(question, &kept->peer));
     worker_count_answer(worker, &answer, pending->response);
     if (kept->peer.udp)
-        udp_send(worker, &kept->peer, pending->response, length);
+        udp_send(&kept->peer, pending->response, length);
     else
         tcp_send(kept->peer.connection, pending->response, length);
     unlink_kept(link);

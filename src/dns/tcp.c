@@ -11,7 +11,8 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "dns/worker.h"
+#include "dns/pending.h"
+#include "dns/tcp.h"
 
 #define CONNECTIONS_DEFAULT 256
 #define IDLE_DEFAULT        (10 * NANOSECONDS_PER_SECOND)

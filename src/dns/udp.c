@@ -9,7 +9,12 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "dns/worker.h"
+#include "dns/udp.h"
+
+/* UDP packets handled together, and room for each: a query, then its response in its place. An odd
+ * number of cache lines, so that the packets of a batch do not fall on each other in the cache. */
+#define UDP_BATCH       64
+#define UDP_PACKET_SIZE (21 * 64)
 
 /* Batches handled in one wake-up, so that other sockets get their turn. After more than one query
  * another has often come already while they were answered: looking costs less than a wake-up. */
@@ -100,7 +105,7 @@ static void send_all(struct udp_socket *socket, struct mmsghdr *headers, unsigne
     }
 }
 
-void udp_send(struct worker *worker, const struct peer *peer, const uint8_t *packet, size_t length)
+void udp_send(const struct peer *peer, const uint8_t *packet, size_t length)
 {
     struct iovec part = {.iov_base = (void *)packet, .iov_len = length};
     struct mmsghdr header = {.msg_hdr = {.msg_name = (void *)peer->address,
@@ -109,7 +114,6 @@ void udp_send(struct worker *worker, const struct peer *peer, const uint8_t *pac
                                          .msg_iovlen = 1,
                                          .msg_control = (void *)peer->control,
                                          .msg_controllen = peer->control_length}};
-    (void)worker;
     send_all(peer->udp, &header, 1);
 }
 

@@ -11,7 +11,10 @@
 #include "common/clock.h"
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "dns/pending.h"
 #include "dns/server.h"
+#include "dns/tcp.h"
+#include "dns/udp.h"
 
 /* --- answering --- */
 

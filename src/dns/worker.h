@@ -11,11 +11,6 @@
 #include "dns/dns.h"
 #include "dns/host.h"
 
-/* UDP packets handled together, and room for each: a query, then its response in its place. An odd
- * number of cache lines, so that the packets of a batch do not fall on each other in the cache. */
-#define UDP_BATCH       64
-#define UDP_PACKET_SIZE (21 * 64)
-
 /* Written by the worker alone, read by anyone: relaxed stores, no read-modify-write. */
 struct counters {
     _Atomic uint64_t queries[DNS_TYPE_COUNTERS][DNS_TRANSPORTS];
@@ -105,49 +100,5 @@ static inline size_t response_limit(const struct question *question, const struc
 {
     return peer->udp ? question->udp_size : UINT16_MAX;
 }
-
-/* --- udp.c --- */
-
-/* Serves `descriptor`, which the socket owns from then on, also if this fails. */
-struct udp_socket *udp_socket_new(struct worker *worker, int descriptor, struct error *error);
-void udp_socket_free(struct udp_socket *socket);
-
-/* Sends one response; one that the socket does not take is dropped and counted. */
-void udp_send(struct worker *worker, const struct peer *peer, const uint8_t *packet, size_t length);
-
-/* --- tcp.c --- */
-
-/* All TCP connections of a worker. Owns the listening sockets that are added, also if that fails.
- */
-struct tcp_service *tcp_service_new(struct worker *worker, unsigned connections, uint64_t idle);
-int tcp_service_listen(struct tcp_service *tcp, int descriptor, struct error *error);
-void tcp_service_free(struct tcp_service *tcp);
-
-/* Says that a query of the connection is kept, or not any more. */
-void tcp_hold(struct tcp_connection *connection);
-void tcp_unhold(struct tcp_connection *connection);
-
-/* Sends one response. A connection that fails is closed later, from the event loop. */
-void tcp_send(struct tcp_connection *connection, const uint8_t *packet, size_t length);
-
-/* --- pending.c --- */
-
-/* The queries of a worker that wait: for a host to be released (at most `keep` nanoseconds; 0: 30
- * s), or for its answer_delay. */
-struct pending *pending_new(struct worker *worker, uint64_t keep);
-void pending_free(struct pending *pending);
-
-/* Keeps a query, unless it is there already (a retransmission). False: there is no room. */
-bool pending_keep(struct pending *pending, const struct question *question, const uint8_t *packet,
-                  const struct peer *peer, struct dns_host *host, enum host_verdict until);
-
-/* Answers those that wait for the host. */
-void pending_release(struct pending *pending, struct dns_host *host, bool ready);
-
-/* Answers those whose host is not the one of their name in the worker's table, which is new. */
-void pending_review(struct pending *pending);
-
-/* Forgets those of a connection that is gone. */
-void pending_forget(struct pending *pending, const struct tcp_connection *connection);
 
 #endif

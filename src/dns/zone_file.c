@@ -282,6 +282,68 @@ static int add_record(struct zone_file *file, const struct parsed_record *record
                             ldns_buffer_begin(file->data), ldns_buffer_position(file->data));
 }
 
+/* Is this all of a name? ldns makes longer ones than there may be where it adds an origin. */
+static bool is_name(const ldns_rdf *rdf)
+{
+    struct reader reader = reader_over(ldns_rdf_data(rdf), ldns_rdf_size(rdf));
+    struct name name;
+    return name_read(&reader, &name) && reader_left(&reader) == 0;
+}
+
+static bool has_good_names(const ldns_rr *rr)
+{
+    bool good = is_name(ldns_rr_owner(rr));
+    for (size_t i = 0; good && i < ldns_rr_rd_count(rr); i++) {
+        const ldns_rdf *rdf = ldns_rr_rdf(rr, i);
+        good = ldns_rdf_get_type(rdf) != LDNS_RDF_TYPE_DNAME || is_name(rdf);
+    }
+    return good;
+}
+
+/* Are the data of the types that we look into what they have to be, in whichever form they were
+ * written (RFC 3597, 5)? */
+static bool has_good_data(uint16_t type, const ldns_buffer *data)
+{
+    struct reader reader = reader_over(ldns_buffer_begin(data), ldns_buffer_position(data));
+    struct name name;
+    switch (type) {
+    case DNS_TYPE_A:
+        return reader_left(&reader) == 4;
+    case DNS_TYPE_AAAA:
+        return reader_left(&reader) == 16;
+    case DNS_TYPE_NS:
+    case DNS_TYPE_CNAME:
+        return name_read(&reader, &name) && reader_left(&reader) == 0;
+    case DNS_TYPE_SOA:
+        return name_read(&reader, &name) && name_read(&reader, &name) && reader_left(&reader) == 20;
+    default:
+        return true;
+    }
+}
+
+/* A record as ldns read it. */
+static void take_record(struct zone_file *file, const ldns_rr *rr)
+{
+    if (!has_good_names(rr)) {
+        complain(file, "a name is too long: '%.80s'", file->entry);
+        return;
+    }
+    uint8_t folded[NAME_FOLDED_SIZE];
+    const ldns_rdf *owner = ldns_rr_owner(rr);
+    name_fold(folded, ldns_rdf_data(owner), ldns_rdf_size(owner));
+    struct parsed_record parsed = {name_at(folded), (uint16_t)ldns_rr_get_type(rr),
+                                   ldns_rr_ttl(rr)};
+    ldns_buffer_clear(file->data);
+    if (ldns_rr_get_class(rr) != LDNS_RR_CLASS_IN)
+        complain(file, "expected class IN: '%.80s'", file->entry);
+    else if (ldns_rr_rdata2buffer_wire(file->data, rr) != LDNS_STATUS_OK)
+        complain(file, "the record's data is too long: '%.80s'", file->entry);
+    else if (!has_good_data(parsed.type, file->data))
+        complain(file, "the record's data is not of its type: '%.80s'", file->entry);
+    else
+        add_record(file, &parsed);
+}
+
 /* ldns takes the TTL before the class only, RFC 1035 (5.1) either order: where the TTL follows it,
  * blanks out the class, which can be left out. */
 static void drop_class_before_ttl(char *entry)
@@ -305,18 +367,7 @@ static void record(struct zone_file *file)
         complain(file, "%c%s: '%.80s'", tolower((unsigned char)why[0]), why + 1, file->entry);
         return;
     }
-    uint8_t folded[NAME_FOLDED_SIZE];
-    const ldns_rdf *owner = ldns_rr_owner(rr);
-    name_fold(folded, ldns_rdf_data(owner), ldns_rdf_size(owner));
-    struct parsed_record parsed = {name_at(folded), (uint16_t)ldns_rr_get_type(rr),
-                                   ldns_rr_ttl(rr)};
-    ldns_buffer_clear(file->data);
-    if (ldns_rr_get_class(rr) != LDNS_RR_CLASS_IN)
-        complain(file, "expected class IN: '%.80s'", file->entry);
-    else if (ldns_rr_rdata2buffer_wire(file->data, rr) != LDNS_STATUS_OK)
-        complain(file, "the record's data is too long: '%.80s'", file->entry);
-    else
-        add_record(file, &parsed);
+    take_record(file, rr);
     ldns_rr_free(rr);
 }
 

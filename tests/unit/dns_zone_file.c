@@ -93,6 +93,32 @@ static void test_syntax_errors_name_their_line_and_do_not_stop_reading(void **st
                   "ZONE0:3: TTL 3000000000 is too large, expected at most 2147483647\n");
 }
 
+#define LABEL "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
+static void test_names_that_are_too_long(void **state)
+{
+    (void)state;
+    assert_errors(TOP "$ORIGIN " LABEL "." LABEL ".example.org.\n" LABEL "." LABEL " A 10.0.0.1\n",
+                  "ZONE0:4: a name is too long: '" LABEL "."
+                  "xxxxxxxxxxxxxxxx'\n");
+    assert_errors(TOP "$ORIGIN " LABEL "." LABEL ".example.org.\nx MX 1 " LABEL "." LABEL "\n",
+                  "ZONE0:4: a name is too long: 'x MX 1 " LABEL ".xxxxxxxxx'\n");
+}
+
+static void test_data_of_another_form(void **state)
+{
+    (void)state;
+    assert_record(TOP "x TYPE1 \\# 4 0a000001\n", "x.example.org", 1,
+                  "x.example.org. 30 IN A 10.0.0.1");
+    assert_record(TOP "x CNAME \\# 3 016100\n", "x.example.org", 5,
+                  "x.example.org. 30 IN CNAME a.");
+    struct fixture fixture;
+    fixture_init(&fixture);
+    fixture_zone(&fixture, "example.org", TOP "x NS \\# 2 0161\n");
+    fixture_build_fails(&fixture);
+    fixture_free(&fixture);
+}
+
 static void test_records_that_may_not_be_there(void **state)
 {
     (void)state;
@@ -199,6 +225,8 @@ int main(void)
         cmocka_unit_test(test_the_same_record_twice_is_one),
         cmocka_unit_test(test_ttls_of_an_rrset_are_made_the_same),
         cmocka_unit_test(test_syntax_errors_name_their_line_and_do_not_stop_reading),
+        cmocka_unit_test(test_names_that_are_too_long),
+        cmocka_unit_test(test_data_of_another_form),
         cmocka_unit_test(test_records_that_may_not_be_there),
         cmocka_unit_test(test_cname_beside_other_data),
         cmocka_unit_test(test_what_a_zone_must_have),
