@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "dns/server.h"
 
 #include <signal.h>

@@ -1,7 +1,5 @@
 /* TCP (RFC 7766): pipelined queries, each answered as it comes; what waits for a host is answered
  * later, out of order. Everything is bounded: connections, their time, their input and output. */
-#include "config.h"
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -1,6 +1,4 @@
 /* UDP: batches of queries in, batches of responses out, each response in its query's buffer. */
-#include "config.h"
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>

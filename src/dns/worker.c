@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "dns/worker.h"
 
 #include <errno.h>

@@ -4,8 +4,6 @@
  *
  * Prints how long loading took and what memory it needed, then "ready"; at the end, its statistics.
  * A name that is wanted is printed too: nothing else happens to it. */
-#include "config.h"
-
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>

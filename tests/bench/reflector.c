@@ -2,8 +2,6 @@
  * What a DNS server needs beyond this is its own doing.
  *
  *   reflector ADDRESS PORT [THREADS] */
-#include "config.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>

@@ -1,7 +1,5 @@
 /* Any text as a zone file: it is compiled or refused, and what it makes of a table can be looked
  * through. */
-#include "config.h"
-
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
