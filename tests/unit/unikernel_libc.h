@@ -1,5 +1,5 @@
-/* Other names for the functions of the unikernels' C library, so that a test on the host has both. The
- * library is compiled with this file included first. */
+/* Other names for the functions of the unikernels' C library, so that a test on the host has both.
+ * The library is compiled with this file included first. */
 #ifndef JITSU_TEST_UNIKERNEL_LIBC_H
 #define JITSU_TEST_UNIKERNEL_LIBC_H
 

@@ -289,8 +289,6 @@ static void refuses_broken_fields(void **state)
     assert_null(open_site(length, &problem, &position));
 }
 
-/* --- answers --- */
-
 static struct response response;
 
 static void ask(const struct site *site, const char *text)

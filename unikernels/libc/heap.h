@@ -4,8 +4,7 @@
 
 #include <stddef.h>
 
-/* Adds `size` bytes at `start` to the heap, for good. A piece too small to be of use is left out.
- */
+/* Adds `size` bytes at `start` to the heap, for good. A piece that is too small is left out. */
 void heap_add(void *start, size_t size);
 
 /* Bytes that are free now, in whatever pieces. */

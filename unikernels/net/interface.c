@@ -37,8 +37,6 @@ static uint32_t backlog_first, backlog_end;
 static ip6_addr_t gateway6;
 static bool has_gateway6;
 
-/* --- sending --- */
-
 static void frame_sent(void *owner)
 {
     pbuf_free(owner);
@@ -117,8 +115,6 @@ static err_t interface_output(struct netif *netif, struct pbuf *pbuf)
     return ERR_OK;
 }
 
-/* --- receiving --- */
-
 static void receive_buffer_free(struct pbuf *pbuf)
 {
     struct receive_buffer *buffer = (struct receive_buffer *)pbuf;
@@ -196,8 +192,6 @@ bool network_arm(void *unused)
     (void)unused;
     return device->driver->arm(device, backlog_first != backlog_end);
 }
-
-/* --- addresses --- */
 
 const ip6_addr_t *network_gateway6(struct netif *netif, const ip6_addr_t *destination)
 {
@@ -303,8 +297,8 @@ static err_t interface_initialise(struct netif *netif)
     netif->mtu = 1500;
     netif->hwaddr_len = ETH_HWADDR_LEN;
     memcpy(netif->hwaddr, device->hardware_address, ETH_HWADDR_LEN);
-    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
-                   NETIF_FLAG_LINK_UP;
+    netif->flags =
+        NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_LINK_UP;
     if (device->offloads_checksum)
         NETIF_SET_CHECKSUM_CTRL(netif, NETIF_CHECKSUM_ENABLE_ALL & ~NETIF_CHECKSUM_GEN_TCP);
     return ERR_OK;

@@ -50,8 +50,7 @@ static void compute_shares(void)
         capacity = CAPACITY_LEAST;
     if (capacity > CAPACITY_MOST)
         capacity = CAPACITY_MOST;
-    /* Not all will be sending much at once; if they do, lwIP runs out of memory, and goes on later.
-     */
+    /* Not all will be sending much at once; if they do, memory runs out, and they wait for it. */
     send_share = memory / capacity * 4;
     if (send_share < SEND_SHARE_LEAST)
         send_share = SEND_SHARE_LEAST;
@@ -59,9 +58,16 @@ static void compute_shares(void)
         send_share = TCP_SND_BUF;
 }
 
-size_t stream_capacity(void)
+static void start(void)
 {
     network_start();
+    if (capacity == 0)
+        compute_shares();
+}
+
+size_t stream_capacity(void)
+{
+    start();
     return capacity;
 }
 
@@ -260,9 +266,7 @@ static err_t accepted(void *argument, struct tcp_pcb *pcb, err_t error)
 
 void stream_listen(uint16_t port, const struct stream_handler *handler)
 {
-    network_start();
-    if (capacity == 0)
-        compute_shares();
+    start();
     struct tcp_pcb *pcb = tcp_new_ip_type(IPADDR_TYPE_ANY);
     if (!pcb || tcp_bind(pcb, IP_ANY_TYPE, port) != ERR_OK)
         application_fail("cannot listen on port %u: it is in use or there is no memory", port);
@@ -319,7 +323,7 @@ size_t stream_unacknowledged(const struct stream *stream)
 
 _Noreturn void network_serve(void)
 {
-    network_start();
+    start();
     network_flush();
     console_write(READY, sizeof READY - 1);
     for (;;) {

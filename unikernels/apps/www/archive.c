@@ -40,8 +40,6 @@ struct archive archive_open(const uint8_t *bytes, size_t length)
     return archive;
 }
 
-/* --- cpio --- */
-
 /* Eight hexadecimal digits. */
 static bool cpio_field(const uint8_t *header, unsigned field, uint32_t *value)
 {
@@ -106,8 +104,6 @@ static enum archive_result cpio_next(struct archive *archive, struct archive_ent
     }
     return ARCHIVE_ENTRY;
 }
-
-/* --- tar --- */
 
 /* Octal digits between spaces or NULs; or, with the first bit set, a binary number (GNU). */
 static bool tar_number(const uint8_t *field, uint64_t *value)

@@ -15,8 +15,7 @@ struct option {
  * the machine runs. */
 struct option option_get(const char *name);
 
-/* Goes through all options of that name: `*position` starts at 0. Returns {NULL, 0} after the last.
- */
+/* Goes through all options of that name: `*position` starts at 0. After the last: {NULL, 0}. */
 struct option option_next(const char *name, size_t *position);
 
 /* The option's value as a decimal number from `least` to `most`, `missing` if it is not given. Ends

@@ -39,11 +39,12 @@ struct stream_handler {
 /* Accepts connections to `port` on every address of the machine. A failure ends the machine. */
 void stream_listen(uint16_t port, const struct stream_handler *handler);
 
-/* How the bytes given to stream_write() are treated. */
-#define STREAM_COPY     0u /* they are copied */
-#define STREAM_IN_PLACE 1u /* they stay as they are as long as the machine runs: no copy is made   \
-                            */
-#define STREAM_MORE 2u     /* more will follow at once */
+/* How stream_write() treats the bytes it is given: it copies them, or, where they stay as they are
+ * as long as the machine runs, sends them from where they lie. MORE: more bytes will follow at
+ * once. */
+#define STREAM_COPY     0u
+#define STREAM_IN_PLACE 1u
+#define STREAM_MORE     2u
 
 /* Sends bytes, in order. Returns how many were taken: all, or fewer if there is no room, in which
  * case `writable` is called once there is. */

@@ -25,7 +25,8 @@
 #define LWIP_PLATFORM_DIAG(message)   ((void)0)
 #define LWIP_PLATFORM_ASSERT(message) platform_fatal(message)
 
-/* The Internet checksum (RFC 1071) of `length` bytes, not complemented, in the machine's byte order. */
+/* The Internet checksum (RFC 1071) of `length` bytes, not complemented, in the machine's byte
+ * order. */
 uint16_t network_checksum(const void *bytes, int length);
 
 #define LWIP_RAND() ((uint32_t)platform_random())

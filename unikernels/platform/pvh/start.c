@@ -61,8 +61,7 @@ void platform_wait(uint64_t deadline, bool (*may_sleep)(void *argument), void *a
 
     if (deadline <= now || (may_sleep && !may_sleep(argument)))
         return;
-    /* A running timer that is due earlier only wakes us once for nothing; setting it is what costs.
-     */
+    /* A timer that is due earlier only wakes us once for nothing: it is setting it that costs. */
     bool running = interrupts_then == timer_interrupts && timer_deadline > now;
     if (!running || timer_deadline > deadline) {
         uint64_t ticks = (deadline - now) / NANOSECONDS_A_TICK + 1;

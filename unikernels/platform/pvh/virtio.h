@@ -68,8 +68,7 @@ bool virtio_find(uint32_t kind, struct virtio_device *device);
  * if they cannot agree. */
 void virtio_negotiate(struct virtio_device *device, uint64_t wanted);
 
-/* Sets up queue `number` with at most `size_max` entries. Ends the machine if there is no memory.
- */
+/* Sets up queue `number`, with at most `size_max` entries. Ends the machine if memory is out. */
 void virtqueue_start(struct virtio_device *device, struct virtqueue *queue, uint16_t number,
                      uint16_t size_max);
 
