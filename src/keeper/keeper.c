@@ -1,0 +1,235 @@
+#include "keeper/keeper.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/descriptor.h"
+#include "common/log.h"
+#include "keeper/listening.h"
+#include "keeper/machine.h"
+#include "keeper/process.h"
+
+/* While so many messages wait for the front, nothing more is taken from it. */
+#define QUEUED_MAX 1024
+
+static void end(struct keeper *keeper, enum keeper_status status)
+{
+    keeper->status = status;
+    event_base_loopbreak(keeper->base);
+}
+
+/* --- the link to the front --- */
+
+void keeper_send(struct keeper *keeper, const struct message *message, int descriptor)
+{
+    if (keeper->link)
+        message_link_send(keeper->link, message, descriptor);
+}
+
+void keeper_synchronise(struct keeper *keeper)
+{
+    if (!keeper->link || keeper->synchronised || keeper->adopting > 0)
+        return;
+    keeper->synchronised = true;
+    keeper_machine_list(keeper);
+    struct message message = message_make(MESSAGE_SYNCHRONISED, 0, NULL);
+    keeper_send(keeper, &message, -1);
+}
+
+static void answer(struct keeper *keeper, enum message_type type, uint32_t serial,
+                   const struct error *error, int descriptor)
+{
+    struct message message = message_make(type, serial, NULL);
+    message.answer.failed = error != NULL;
+    if (error)
+        snprintf(message.answer.text, sizeof message.answer.text, "%s", error->text);
+    keeper_send(keeper, &message, descriptor);
+}
+
+static void take_listen(struct keeper *keeper, const struct message *message)
+{
+    struct error error;
+    int descriptor = listening_open(keeper->listening, message, &error);
+    answer(keeper, MESSAGE_LISTENING, message->serial, descriptor == -1 ? &error : NULL,
+           descriptor);
+    descriptor_close(&descriptor);
+}
+
+static void keep_first_problem(void *argument, const char *text)
+{
+    struct error *error = argument;
+    if (!error->text[0])
+        error_set(error, "%s", text);
+}
+
+/* The file again, provided that it is the one that the front has read. */
+static struct config *read_configuration(const struct keeper *keeper, uint64_t digest,
+                                         struct error *error)
+{
+    const char *path = keeper->config->file;
+    struct config *config = NULL;
+    size_t length;
+    char *text = config_read(path, &length, error);
+    if (!text)
+        return NULL;
+    error->text[0] = '\0';
+    if (message_digest(text, length) != digest)
+        error_set(error, "%s has changed while it was read: reload once more", path);
+    else
+        config = config_parse(text, length, path, keep_first_problem, error);
+    free(text);
+    return config;
+}
+
+static void take_reload(struct keeper *keeper, const struct message *message)
+{
+    struct error error;
+    struct config *config = read_configuration(keeper, message->reload.digest, &error);
+    if (config && listening_reload(keeper->listening, config) != 0) {
+        error_set(&error, "the keeper's memory is exhausted");
+        config_free(config);
+        config = NULL;
+    }
+    if (!config) {
+        answer(keeper, MESSAGE_RELOADED, message->serial, &error, -1);
+        return;
+    }
+    qemu_backend.reload(keeper, config);
+    config_free(keeper->own_config);
+    keeper->config = keeper->own_config = config;
+    answer(keeper, MESSAGE_RELOADED, message->serial, NULL, -1);
+}
+
+static void received(void *argument, const struct message *message, int descriptor)
+{
+    struct keeper *keeper = argument;
+    descriptor_close(&descriptor);
+    switch (message->type) {
+    case MESSAGE_LISTEN:
+        take_listen(keeper, message);
+        break;
+    case MESSAGE_START:
+        keeper_machine_start(keeper, message->service, message->serial);
+        break;
+    case MESSAGE_STOP:
+        keeper_machine_stop(keeper, message->service, message->serial,
+                            (enum config_stop)message->stop.mode);
+        break;
+    case MESSAGE_RELOAD:
+        take_reload(keeper, message);
+        break;
+    default:
+        log_warning("the front sent a message that is not for the keeper; ignoring it");
+    }
+}
+
+static void lost(void *argument, const char *why)
+{
+    struct keeper *keeper = argument;
+    log_info("the front is gone (%s); machines go on, waiting for a new one", why);
+    message_link_free(keeper->link);
+    keeper->link = NULL;
+    keeper->synchronised = false;
+}
+
+static void connect_front(struct keeper *keeper, int socket)
+{
+    message_link_free(keeper->link);
+    keeper->synchronised = false;
+    keeper->link = message_link_new(keeper->base, socket, received, lost, keeper);
+    if (!keeper->link) {
+        log_error("memory is exhausted while connecting to the front");
+        end(keeper, KEEPER_FAILED);
+        return;
+    }
+    message_link_hold_back(keeper->link, QUEUED_MAX);
+    keeper_synchronise(keeper);
+}
+
+/* --- the supervisor --- */
+
+static void on_supervisor(evutil_socket_t socket, short events, void *argument)
+{
+    (void)events;
+    struct keeper *keeper = argument;
+    char packet[16];
+    int descriptor;
+    ssize_t length = descriptor_receive(socket, packet, sizeof packet, &descriptor);
+    if (length <= 0)
+        end(keeper, KEEPER_ORPHANED);
+    else if (descriptor != -1)
+        connect_front(keeper, descriptor);
+}
+
+static void on_terminate(evutil_socket_t signal, short events, void *argument)
+{
+    (void)signal, (void)events;
+    end(argument, KEEPER_ENDED);
+}
+
+/* --- life --- */
+
+static int begin(struct keeper *keeper, struct error *error)
+{
+    const struct keeper_options *options = keeper->options;
+    error_set(error, "memory is exhausted");
+    keeper->base = event_base_new();
+    keeper->listening =
+        listening_new(options->config, options->passed_first, options->passed_count);
+    if (!keeper->base || !keeper->listening)
+        return -1;
+    keeper->supervisor_readable =
+        event_new(keeper->base, options->supervisor, EV_READ | EV_PERSIST, on_supervisor, keeper);
+    keeper->terminated = evsignal_new(keeper->base, SIGTERM, on_terminate, keeper);
+    if (!keeper->supervisor_readable || !keeper->terminated ||
+        event_add(keeper->supervisor_readable, NULL) != 0 ||
+        event_add(keeper->terminated, NULL) != 0)
+        return -1;
+    if (qemu_backend.open(keeper, error) != 0)
+        return -1;
+    connect_front(keeper, options->link);
+    return 0;
+}
+
+static void finish(struct keeper *keeper)
+{
+    keeper_machine_forget_all(keeper);
+    qemu_backend.close(keeper);
+    message_link_free(keeper->link);
+    listening_free(keeper->listening);
+    if (keeper->supervisor_readable)
+        event_free(keeper->supervisor_readable);
+    if (keeper->terminated)
+        event_free(keeper->terminated);
+    if (keeper->base)
+        event_base_free(keeper->base);
+    config_free(keeper->own_config);
+    descriptor_close(&keeper->supervisor);
+}
+
+int keeper_run(const struct keeper_options *options)
+{
+    struct error error;
+    struct keeper *keeper = calloc(1, sizeof *keeper);
+    if (!keeper) {
+        log_error("memory is exhausted");
+        return KEEPER_FAILED;
+    }
+    keeper->options = options;
+    keeper->config = options->config;
+    keeper->supervisor = options->supervisor;
+    if (begin(keeper, &error) == 0) {
+        if (!event_base_got_break(keeper->base))
+            event_base_dispatch(keeper->base);
+    } else {
+        log_error("%s", error.text);
+        keeper->status = KEEPER_FAILED;
+    }
+    int status = keeper->status;
+    finish(keeper);
+    free(keeper);
+    return status;
+}

@@ -1,0 +1,358 @@
+#include "keeper/machine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "keeper/process.h"
+
+/* What a machine may print at once, and each second: more than boot messages, less than a flood. */
+#define CONSOLE_BURST      (256 * 1024)
+#define CONSOLE_PER_SECOND (64 * 1024)
+/* Console bytes give way to everything else when the front does not keep up. */
+#define CONSOLE_QUEUE_MAX 256
+
+static const struct backend *const backends[] = {
+    [CONFIG_BACKEND_QEMU] = &qemu_backend,
+    [CONFIG_BACKEND_LIBVIRT] = NULL,
+    [CONFIG_BACKEND_XEN] = NULL,
+};
+
+/* --- the table --- */
+
+static struct machine **bucket_of(struct keeper *keeper, const char *name)
+{
+    return &keeper->machines[message_digest(name, strlen(name)) % MACHINE_BUCKETS];
+}
+
+static struct machine *find(struct keeper *keeper, const char *name)
+{
+    struct machine *machine = *bucket_of(keeper, name);
+    while (machine && strcmp(machine->name, name) != 0)
+        machine = machine->next;
+    return machine;
+}
+
+static struct machine *add(struct keeper *keeper, const struct backend *backend, const char *name,
+                           uint32_t serial)
+{
+    struct machine *machine = calloc(1, sizeof *machine);
+    if (!machine)
+        return NULL;
+    struct machine **bucket = bucket_of(keeper, name);
+    machine->keeper = keeper;
+    machine->backend = backend;
+    machine->serial = serial;
+    machine->console_allowance = CONSOLE_BURST;
+    snprintf(machine->name, sizeof machine->name, "%s", name);
+    machine->next = *bucket;
+    *bucket = machine;
+    return machine;
+}
+
+static void forget(struct machine *machine)
+{
+    struct machine **place = bucket_of(machine->keeper, machine->name);
+    while (*place != machine)
+        place = &(*place)->next;
+    *place = machine->next;
+    machine->backend->forget(machine);
+    free(machine);
+}
+
+void keeper_machine_forget_all(struct keeper *keeper)
+{
+    for (size_t i = 0; i < MACHINE_BUCKETS; i++)
+        while (keeper->machines[i])
+            forget(keeper->machines[i]);
+}
+
+/* --- messages --- */
+
+static struct message about(const struct machine *machine, enum message_type type, uint64_t moment)
+{
+    struct message message = message_make(type, machine->serial, machine->name);
+    message.machine.moment = moment;
+    message.machine.pid = machine->pid;
+    message.machine.ready = machine->ready && !machine->suspended;
+    message.machine.prewarmed = machine->prewarmed;
+    message.machine.forward_count = machine->forward_count;
+    memcpy(message.machine.forwards, machine->forwards, sizeof machine->forwards);
+    memcpy(message.machine.domain, machine->domain, sizeof machine->domain);
+    message.machine.started = machine->started;
+    return message;
+}
+
+static void send_about(const struct machine *machine, enum message_type type, uint64_t moment)
+{
+    struct message message = about(machine, type, moment);
+    keeper_send(machine->keeper, &message, -1);
+}
+
+static void send_end(struct keeper *keeper, enum message_type type, const char *service,
+                     uint32_t serial, bool asked_for, const char *why)
+{
+    struct message message = message_make(type, serial, service);
+    message.end.moment = clock_now();
+    message.end.asked_for = asked_for;
+    snprintf(message.end.text, sizeof message.end.text, "%s", why);
+    keeper_send(keeper, &message, -1);
+}
+
+static void send_suspended(const struct machine *machine)
+{
+    struct message message = message_make(MESSAGE_SUSPENDED, machine->serial, machine->name);
+    message.end.moment = clock_now();
+    keeper_send(machine->keeper, &message, -1);
+}
+
+void keeper_machine_list(struct keeper *keeper)
+{
+    for (size_t i = 0; i < MACHINE_BUCKETS; i++)
+        for (const struct machine *machine = keeper->machines[i]; machine;
+             machine = machine->next) {
+            send_about(machine, MESSAGE_MACHINE, clock_now());
+            if (machine->suspended)
+                send_suspended(machine);
+        }
+}
+
+/* --- starting --- */
+
+static void settle(struct machine *machine)
+{
+    struct keeper *keeper = machine->keeper;
+    if (--keeper->starting == 0)
+        machine->backend->settled(keeper);
+}
+
+static void start_new(struct keeper *keeper, const struct config_service *service, uint32_t serial)
+{
+    struct error error;
+    const struct backend *backend = backends[service->backend];
+    struct machine *machine = backend ? add(keeper, backend, service->name, serial) : NULL;
+    if (!machine) {
+        send_end(keeper, MESSAGE_FAILED, service->name, serial, false,
+                 backend ? "memory is exhausted" : "this jitsud has no such backend");
+        return;
+    }
+    machine->shutdown_timeout = service->shutdown_timeout;
+    machine->started = clock_wall();
+    keeper->starting++;
+    if (backend->start(machine, service, &error) != 0)
+        keeper_machine_gone(machine, error.text);
+}
+
+/* The front asks for a machine that exists: it is never started twice. */
+static void start_known(struct machine *machine, uint32_t serial)
+{
+    if (machine->stopping || machine->adopting) {
+        machine->next_serial = serial;
+        return;
+    }
+    machine->serial = serial;
+    if (machine->spawned)
+        send_about(machine, MESSAGE_SPAWNED, clock_now());
+    if (machine->suspended || machine->suspending) {
+        machine->suspending = false;
+        machine->backend->resume(machine);
+    } else if (machine->ready) {
+        send_about(machine, MESSAGE_READY, clock_now());
+        machine->backend->remember(machine);
+    }
+}
+
+void keeper_machine_start(struct keeper *keeper, const char *name, uint32_t serial)
+{
+    struct machine *machine = find(keeper, name);
+    if (machine) {
+        start_known(machine, serial);
+        return;
+    }
+    const struct config_service *service = config_find_service(keeper->config, name);
+    if (service && strcmp(service->name, name) == 0)
+        start_new(keeper, service, serial);
+    else
+        send_end(keeper, MESSAGE_FAILED, name, serial, false,
+                 "the keeper's configuration has no such service");
+}
+
+/* --- stopping --- */
+
+static void stop_known(struct machine *machine, enum config_stop mode)
+{
+    if (mode == CONFIG_STOP_SUSPEND && !machine->stopping) {
+        if (machine->suspended) {
+            send_suspended(machine);
+            return;
+        }
+        if (machine->ready) {
+            machine->suspending = true;
+            machine->backend->stop(machine, mode);
+            return;
+        }
+        log_info("%s: it is not ready yet, so it is destroyed instead of suspended", machine->name);
+    }
+    machine->stopping = true;
+    machine->backend->stop(machine, mode == CONFIG_STOP_SHUTDOWN ? mode : CONFIG_STOP_DESTROY);
+}
+
+void keeper_machine_stop(struct keeper *keeper, const char *name, uint32_t serial,
+                         enum config_stop mode)
+{
+    struct machine *machine = find(keeper, name);
+    if (machine && machine->next_serial == serial && serial) {
+        /* It has not been started yet, as its predecessor is still there. */
+        machine->next_serial = 0;
+        send_end(keeper, MESSAGE_EXITED, name, serial, true, "");
+    } else if (machine && machine->serial == serial) {
+        stop_known(machine, mode);
+    } else {
+        send_end(keeper, MESSAGE_EXITED, name, serial, true, "");
+    }
+}
+
+/* --- reports --- */
+
+void keeper_machine_spawned(struct machine *machine, uint64_t moment)
+{
+    machine->spawned = true;
+    send_about(machine, MESSAGE_SPAWNED, moment);
+}
+
+void keeper_machine_entered(struct machine *machine, uint64_t moment)
+{
+    send_about(machine, MESSAGE_ENTERED, moment);
+}
+
+void keeper_machine_ready(struct machine *machine, uint64_t moment)
+{
+    bool first = !machine->ready;
+    machine->ready = true;
+    machine->suspended = false;
+    send_about(machine, MESSAGE_READY, moment);
+    machine->backend->remember(machine);
+    if (first)
+        settle(machine);
+}
+
+void keeper_machine_suspended(struct machine *machine)
+{
+    machine->suspending = false;
+    machine->suspended = true;
+    send_suspended(machine);
+    machine->backend->remember(machine);
+}
+
+static void end_adoption(struct machine *machine)
+{
+    struct keeper *keeper = machine->keeper;
+    if (!machine->adopting)
+        return;
+    machine->adopting = false;
+    keeper->adopting--;
+}
+
+void keeper_machine_gone(struct machine *machine, const char *why)
+{
+    struct keeper *keeper = machine->keeper;
+    char name[CONFIG_NAME_TEXT_MAX];
+    uint32_t next_serial = machine->next_serial;
+
+    memcpy(name, machine->name, sizeof name);
+    if (!machine->adopting) {
+        send_end(keeper, machine->spawned ? MESSAGE_EXITED : MESSAGE_FAILED, name, machine->serial,
+                 machine->stopping, machine->stopping ? "" : why);
+        if (!machine->ready)
+            settle(machine);
+    }
+    end_adoption(machine);
+    forget(machine);
+    keeper_synchronise(keeper);
+    if (next_serial)
+        keeper_machine_start(keeper, name, next_serial);
+}
+
+struct machine *keeper_machine_adopt(struct keeper *keeper, const struct backend *backend,
+                                     const char *name, uint32_t serial)
+{
+    struct machine *machine = find(keeper, name) ? NULL : add(keeper, backend, name, serial);
+    if (!machine) {
+        log_error("%s: cannot adopt its machine: there is another one, or no memory", name);
+        return NULL;
+    }
+    machine->adopting = true;
+    keeper->adopting++;
+    return machine;
+}
+
+void keeper_machine_adopted(struct machine *machine)
+{
+    uint32_t next_serial = machine->next_serial;
+    machine->spawned = machine->ready = true;
+    machine->next_serial = 0;
+    end_adoption(machine);
+    keeper_synchronise(machine->keeper);
+    if (next_serial)
+        start_known(machine, next_serial);
+}
+
+/* --- the console --- */
+
+static void refill(struct machine *machine)
+{
+    uint64_t now = clock_now_coarse();
+    uint64_t passed = now - machine->console_filled;
+    if (machine->console_filled == 0 || passed >= 60 * NANOSECONDS_PER_SECOND)
+        machine->console_allowance = CONSOLE_BURST;
+    else
+        machine->console_allowance +=
+            (size_t)(passed * CONSOLE_PER_SECOND / NANOSECONDS_PER_SECOND);
+    if (machine->console_allowance > CONSOLE_BURST)
+        machine->console_allowance = CONSOLE_BURST;
+    machine->console_filled = now;
+}
+
+static void send_console(const struct machine *machine, const void *bytes, size_t length)
+{
+    struct message message = message_make(MESSAGE_CONSOLE, machine->serial, machine->name);
+    message.console.length = (uint16_t)length;
+    memcpy(message.console.bytes, bytes, length);
+    keeper_send(machine->keeper, &message, -1);
+}
+
+static void tell_of_dropped(struct machine *machine)
+{
+    char text[80];
+    int length = snprintf(text, sizeof text, "\n[jitsud: %zu bytes of the console dropped]\n",
+                          machine->console_dropped);
+    log_warning("%s: %zu bytes of its console were dropped: it prints too much", machine->name,
+                machine->console_dropped);
+    machine->console_dropped = 0;
+    send_console(machine, text, (size_t)length);
+}
+
+void keeper_machine_console(struct machine *machine, const void *bytes, size_t length)
+{
+    const struct message_link *link = machine->keeper->link;
+    const char *at = bytes;
+
+    if (length > machine->console_allowance || machine->console_dropped)
+        refill(machine);
+    if (length > machine->console_allowance ||
+        (link && message_link_queued(link) > CONSOLE_QUEUE_MAX)) {
+        machine->console_dropped += length;
+        return;
+    }
+    machine->console_allowance -= length;
+    if (machine->console_dropped)
+        tell_of_dropped(machine);
+    while (length > 0) {
+        size_t part = length < MESSAGE_CONSOLE_MAX ? length : MESSAGE_CONSOLE_MAX;
+        send_console(machine, at, part);
+        at += part;
+        length -= part;
+    }
+}

@@ -1,0 +1,45 @@
+/* The keeper's insides, which its parts share. */
+#ifndef JITSU_KEEPER_PROCESS_H
+#define JITSU_KEEPER_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config/config.h"
+#include "keeper/keeper.h"
+#include "keeper/message.h"
+
+#define MACHINE_BUCKETS 1024
+
+struct event;
+struct event_base;
+struct machine;
+struct listening;
+struct qemu;
+
+struct keeper {
+    const struct keeper_options *options;
+    struct event_base *base;
+    const struct config *config;
+    struct config *own_config; /* the same, if a reload has read it; else NULL */
+
+    struct message_link *link; /* to the front; NULL: it is gone */
+    bool synchronised;         /* the front has been told of all machines */
+    struct event *supervisor_readable, *terminated;
+    int supervisor;
+    int status; /* what keeper_run() returns */
+
+    struct listening *listening;
+    struct machine *machines[MACHINE_BUCKETS]; /* by name */
+    unsigned starting;                         /* machines that are not ready yet */
+    unsigned adopting;                         /* machines that are still being looked at */
+    struct qemu *qemu;                         /* the qemu backend's own */
+};
+
+/* To the front; dropped if there is none. */
+void keeper_send(struct keeper *keeper, const struct message *message, int descriptor);
+
+/* Tells the front of all machines once they are known; does nothing if it has been told. */
+void keeper_synchronise(struct keeper *keeper);
+
+#endif

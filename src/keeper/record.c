@@ -1,0 +1,243 @@
+#include "keeper/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/descriptor.h"
+
+#define RECORD_SIZE_MAX 8192
+
+static const char *const files[] = {"pid", "record.json", "record.json.new", "qmp.sock",
+                                    "console.sock"};
+
+/* --- directories --- */
+
+int record_open(int parent, const char *name)
+{
+    return openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+void record_remove(int parent, const char *name)
+{
+    int directory = record_open(parent, name);
+    if (directory == -1)
+        return;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        unlinkat(directory, files[i], 0);
+    close(directory);
+    unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+/* Removes what is in the way, unless it lives. */
+static int clear(int parent, const char *name, struct error *error)
+{
+    pid_t pid;
+    int directory = record_open(parent, name);
+    if (directory == -1)
+        return error_set_errno(error, "cannot open the directory of machine %s", name);
+    bool alive = record_is_alive(directory, &pid);
+    close(directory);
+    if (alive)
+        return error_set(error, "process %d of an earlier start still runs", (int)pid);
+    record_remove(parent, name);
+    return 0;
+}
+
+int record_create(int parent, const char *name, struct error *error)
+{
+    if (name[0] == '.' || strchr(name, '/'))
+        return error_set(error, "'%s' cannot be the name of a directory", name);
+    if (mkdirat(parent, name, 0700) != 0) {
+        if (errno != EEXIST)
+            return error_set_errno(error, "cannot make the directory of machine %s", name);
+        if (clear(parent, name, error) != 0)
+            return -1;
+        if (mkdirat(parent, name, 0700) != 0)
+            return error_set_errno(error, "cannot make the directory of machine %s", name);
+    }
+    int directory = record_open(parent, name);
+    if (directory == -1)
+        return error_set_errno(error, "cannot open the directory of machine %s", name);
+    return directory;
+}
+
+/* --- the pid file --- */
+
+int record_lock(int directory, struct error *error)
+{
+    int file = openat(directory, "pid", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file == -1)
+        return error_set_errno(error, "cannot make the pid file");
+    if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+        error_set_errno(error, "cannot lock the pid file");
+        close(file);
+        return -1;
+    }
+    return file;
+}
+
+bool record_is_alive(int directory, pid_t *pid)
+{
+    char text[16] = "";
+    *pid = 0;
+    int file = openat(directory, "pid", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file == -1)
+        return false;
+    bool alive = flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (alive && read(file, text, sizeof text - 1) > 0 && strchr(text, '\n'))
+        *pid = (pid_t)strtol(text, NULL, 10);
+    close(file);
+    return alive;
+}
+
+/* --- the record --- */
+
+static json_t *forwards_to_json(const struct record *record)
+{
+    json_t *array = json_array();
+    for (unsigned i = 0; i < record->forward_count; i++)
+        json_array_append_new(array, json_pack("[i, i]", (int)record->forwards[i].machine,
+                                               (int)record->forwards[i].host));
+    return array;
+}
+
+int record_write(int directory, const struct record *record, struct error *error)
+{
+    json_t *object =
+        json_pack("{s:s, s:I, s:f, s:I, s:b, s:b, s:o}", "service", record->service, "serial",
+                  (json_int_t)record->serial, "started", record->started, "shutdown-timeout",
+                  (json_int_t)record->shutdown_timeout, "ready", record->ready, "suspended",
+                  record->suspended, "forwards", forwards_to_json(record));
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    json_decref(object);
+    if (!text)
+        return error_set(error, "memory is exhausted");
+
+    int failed = 0;
+    size_t length = strlen(text);
+    int file = openat(directory, "record.json.new",
+                      O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file == -1 || write(file, text, length) != (ssize_t)length ||
+        renameat(directory, "record.json.new", directory, "record.json") != 0)
+        failed = error_set_errno(error, "cannot write the record of %s", record->service);
+    descriptor_close(&file);
+    free(text);
+    return failed;
+}
+
+static bool is_port(json_int_t value)
+{
+    return value > 0 && value <= UINT16_MAX;
+}
+
+static int forwards_from_json(const json_t *array, struct record *record)
+{
+    size_t count = json_array_size(array);
+    if (count > CONFIG_PORTS_MAX)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        json_int_t machine = 0, host = 0;
+        if (json_unpack(json_array_get(array, i), "[I, I]", &machine, &host) != 0 ||
+            !is_port(machine) || !is_port(host))
+            return -1;
+        record->forwards[i] =
+            (struct message_forward){.machine = (uint16_t)machine, .host = (uint16_t)host};
+    }
+    record->forward_count = (uint8_t)count;
+    return 0;
+}
+
+static int from_json(json_t *object, struct record *record)
+{
+    const char *service;
+    json_int_t serial, shutdown_timeout;
+    json_t *forwards;
+    int ready, suspended;
+
+    if (json_unpack(object, "{s:s, s:I, s:F, s:I, s:b, s:b, s:o}", "service", &service, "serial",
+                    &serial, "started", &record->started, "shutdown-timeout", &shutdown_timeout,
+                    "ready", &ready, "suspended", &suspended, "forwards", &forwards) != 0 ||
+        !service[0] || strlen(service) >= sizeof record->service || serial < 0 ||
+        serial > UINT32_MAX || shutdown_timeout < 0 || !isfinite(record->started) ||
+        record->started < 0)
+        return -1;
+    strcpy(record->service, service);
+    record->serial = (uint32_t)serial;
+    record->shutdown_timeout = (uint64_t)shutdown_timeout;
+    record->ready = ready;
+    record->suspended = suspended;
+    return forwards_from_json(forwards, record);
+}
+
+int record_parse(const char *text, size_t length, struct record *record, struct error *error)
+{
+    memset(record, 0, sizeof *record);
+    json_t *object = json_loadb(text, length, 0, NULL);
+    int failed = object ? from_json(object, record) : -1;
+    json_decref(object);
+    return failed ? error_set(error, "its record makes no sense") : 0;
+}
+
+int record_read(int directory, struct record *record, struct error *error)
+{
+    char text[RECORD_SIZE_MAX];
+    int file = openat(directory, "record.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file == -1)
+        return error_set_errno(error, "cannot open its record");
+    ssize_t length = read(file, text, sizeof text);
+    close(file);
+    if (length < 0)
+        return error_set_errno(error, "cannot read its record");
+    return record_parse(text, (size_t)length, record, error);
+}
+
+/* --- sockets --- */
+
+/* Through the descriptor, as the directory's own path may be too long for a socket. */
+static void make_address(int directory, const char *name, struct sockaddr_un *address)
+{
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%s", directory, name);
+}
+
+int record_connect(int directory, const char *name)
+{
+    struct sockaddr_un address;
+    make_address(directory, name, &address);
+    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (client == -1)
+        return -1;
+    if (connect(client, (const struct sockaddr *)&address, sizeof address) == 0)
+        return client;
+    int saved = errno;
+    close(client);
+    errno = saved;
+    return -1;
+}
+
+int record_listen(int directory, const char *name, int *listening, int *client, struct error *error)
+{
+    struct sockaddr_un address;
+    make_address(directory, name, &address);
+    *client = -1;
+    *listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (*listening != -1 &&
+        bind(*listening, (const struct sockaddr *)&address, sizeof address) == 0 &&
+        listen(*listening, 4) == 0)
+        *client = record_connect(directory, name);
+    if (*client != -1)
+        return 0;
+    error_set_errno(error, "cannot make %s", name);
+    descriptor_close(listening);
+    return -1;
+}

@@ -1,0 +1,163 @@
+/* Spares: machines that have been launched but not begun, so that a start is one monitor command.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "keeper/qemu.h"
+
+/* After a start is through its client's first bytes matter more than the next spare. */
+#define REFILL_AFTER     (100 * NANOSECONDS_PER_MILLISECOND)
+#define REFILL_AFTER_MAX (60 * NANOSECONDS_PER_SECOND)
+
+static void end_spare(struct qemu_process *spare)
+{
+    struct qemu *qemu = spare->qemu;
+    if (qemu->warming == spare)
+        qemu->warming = NULL;
+    qemu_process_kill(spare);
+    record_remove(qemu->directory, spare->directory_name);
+    qemu_process_free(spare);
+}
+
+static bool is_current(const struct qemu_process *spare, const struct config_service *service)
+{
+    struct file_version image, ramdisk;
+    struct error error;
+    if (file_version_read(service->image, &image, &error) != 0 ||
+        !file_version_equal(&image, &spare->image.version))
+        return false;
+    if (!service->ramdisk || !spare->has_ramdisk)
+        return !service->ramdisk && !spare->has_ramdisk;
+    return file_version_read(service->ramdisk, &ramdisk, &error) == 0 &&
+           file_version_equal(&ramdisk, &spare->ramdisk);
+}
+
+struct qemu_process *spare_take(struct qemu *qemu, const struct config_service *service)
+{
+    struct qemu_process **place = &qemu->spares;
+    while (*place) {
+        struct qemu_process *spare = *place;
+        if (strcmp(spare->service, service->name) != 0 || !spare->greeted) {
+            place = &spare->next_spare;
+            continue;
+        }
+        *place = spare->next_spare;
+        spare->next_spare = NULL;
+        if (is_current(spare, service))
+            return spare;
+        log_info("%s: its image has changed: a prewarmed machine is replaced", service->name);
+        end_spare(spare);
+    }
+    return NULL;
+}
+
+static unsigned count_spares(const struct qemu *qemu, const char *service)
+{
+    unsigned count = 0;
+    for (const struct qemu_process *spare = qemu->spares; spare; spare = spare->next_spare)
+        count += strcmp(spare->service, service) == 0;
+    return count;
+}
+
+static void launch_spare(struct qemu *qemu, const struct config_service *service)
+{
+    char directory[32];
+    struct error error;
+    snprintf(directory, sizeof directory, "+spare-%u", qemu->spare_number++);
+    struct qemu_process *spare = qemu_process_launch(qemu, service, directory, true, &error);
+    if (!spare) {
+        log_warning("%s: cannot prewarm a machine: %s", service->name, error.text);
+        qemu->spare_failures++;
+        spare_refill_soon(qemu);
+        return;
+    }
+    spare->next_spare = qemu->spares;
+    qemu->spares = spare;
+    qemu->warming = spare;
+}
+
+static void refill(evutil_socket_t unused, short events, void *argument)
+{
+    (void)unused, (void)events;
+    struct qemu *qemu = argument;
+    if (qemu->warming || qemu->keeper->starting > 0)
+        return;
+    for (size_t i = 0; i < qemu->prewarmed_count; i++) {
+        const struct config_service *service = qemu->prewarmed[i];
+        if (count_spares(qemu, service->name) < service->prewarm) {
+            launch_spare(qemu, service);
+            return;
+        }
+    }
+}
+
+struct event *spare_timer(struct qemu *qemu)
+{
+    return evtimer_new(qemu->keeper->base, refill, qemu);
+}
+
+void spare_refill_soon(struct qemu *qemu)
+{
+    unsigned doublings = qemu->spare_failures < 10 ? qemu->spare_failures : 10;
+    uint64_t delay = REFILL_AFTER << doublings;
+    struct timeval wait = clock_timeval(delay < REFILL_AFTER_MAX ? delay : REFILL_AFTER_MAX);
+    if (qemu->prewarmed_count > 0)
+        evtimer_add(qemu->refill, &wait);
+}
+
+void spare_greeted(struct qemu_process *process)
+{
+    struct qemu *qemu = process->qemu;
+    if (qemu->warming == process)
+        qemu->warming = NULL;
+    qemu->spare_failures = 0;
+    readiness_begin(process);
+    event_active(qemu->refill, EV_TIMEOUT, 1);
+}
+
+void spare_ended(struct qemu_process *process, const char *why)
+{
+    struct qemu *qemu = process->qemu;
+    struct qemu_process **place = &qemu->spares;
+    while (*place && *place != process)
+        place = &(*place)->next_spare;
+    if (*place)
+        *place = process->next_spare;
+    log_warning("%s: a prewarmed machine has ended: %s; it will be replaced", process->service,
+                why);
+    qemu->spare_failures++;
+    end_spare(process);
+    spare_refill_soon(qemu);
+}
+
+void spare_end_all(struct qemu *qemu)
+{
+    while (qemu->spares) {
+        struct qemu_process *spare = qemu->spares;
+        qemu->spares = spare->next_spare;
+        end_spare(spare);
+    }
+}
+
+int spare_configure(struct qemu *qemu, const struct config *config)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < config->service_count; i++)
+        count += config->services[i].prewarm > 0;
+    const struct config_service **prewarmed = calloc(count + 1, sizeof *prewarmed);
+    if (!prewarmed)
+        return -1;
+    size_t next = 0;
+    for (size_t i = 0; i < config->service_count; i++)
+        if (config->services[i].prewarm > 0)
+            prewarmed[next++] = &config->services[i];
+    spare_end_all(qemu);
+    free(qemu->prewarmed);
+    qemu->prewarmed = prewarmed;
+    qemu->prewarmed_count = count;
+    spare_refill_soon(qemu);
+    return 0;
+}
