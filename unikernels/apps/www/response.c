@@ -1,6 +1,5 @@
 #include "www/response.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,16 +12,31 @@
     "max-width:32em;padding:0 1em\"><h1>%s</h1><p>%s\n"
 
 /* Appends to the response's text. What does not fit is cut: the callers leave room. */
-__attribute__((format(printf, 2, 3))) static void add(struct response *response, const char *format,
-                                                      ...)
+static void add_bytes(struct response *response, const char *bytes, size_t length)
 {
     size_t room = sizeof response->text - response->text_length;
-    va_list arguments;
 
-    va_start(arguments, format);
-    int length = vsnprintf(response->text + response->text_length, room, format, arguments);
-    va_end(arguments);
-    response->text_length += (size_t)length < room ? (size_t)length : room - 1;
+    if (length > room)
+        length = room;
+    memcpy(response->text + response->text_length, bytes, length);
+    response->text_length += length;
+}
+
+static void add(struct response *response, const char *text)
+{
+    add_bytes(response, text, strlen(text));
+}
+
+static void add_number(struct response *response, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    add_bytes(response, digits + at, sizeof digits - at);
 }
 
 static void begin(struct response *response, const struct http_request *request, int status)
@@ -32,13 +46,25 @@ static void begin(struct response *response, const struct http_request *request,
     response->body = NULL;
     response->body_length = 0;
     response->close = !request->keep_alive || request->has_body;
-    add(response, "HTTP/1.1 %d %s\r\nServer: jitsu\r\n", status, http_reason(status));
+    add(response, "HTTP/1.1 ");
+    add_number(response, (unsigned)status);
+    add(response, " ");
+    add(response, http_reason(status));
+    add(response, "\r\nServer: jitsu\r\n");
+}
+
+static void add_type_and_length(struct response *response, const char *type, size_t length)
+{
+    add(response, "Content-Type: ");
+    add(response, type);
+    add(response, "\r\nContent-Length: ");
+    add_number(response, length);
+    add(response, "\r\n");
 }
 
 static void end_head(struct response *response)
 {
-    add(response, "%s\r\n",
-        response->close ? "Connection: close\r\n" : "Connection: keep-alive\r\n");
+    add(response, response->close ? "Connection: close\r\n\r\n" : "Connection: keep-alive\r\n\r\n");
 }
 
 /* What the page says of a status to a person. */
@@ -67,10 +93,10 @@ static void add_page(struct response *response, const struct http_request *reque
     int length =
         snprintf(page, sizeof page, ERROR_PAGE, status, reason, reason, explanation(status));
 
-    add(response, "Content-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\n", length);
+    add_type_and_length(response, "text/html; charset=utf-8", (size_t)length);
     end_head(response);
     if (request->method != HTTP_HEAD)
-        add(response, "%s", page);
+        add_bytes(response, page, (size_t)length);
 }
 
 static void answer_status(struct response *response, const struct http_request *request, int status)
@@ -119,8 +145,11 @@ static void answer_redirect(struct response *response, const struct http_request
         return;
     }
     begin(response, request, 301);
-    add(response, "Location: %.*s/%.*s\r\n", (int)length, location, (int)request->query_length,
-        request->query);
+    add(response, "Location: ");
+    add_bytes(response, location, length);
+    add(response, "/");
+    add_bytes(response, request->query, request->query_length);
+    add(response, "\r\n");
     add_page(response, request);
 }
 
@@ -152,6 +181,17 @@ static int select_range(const struct http_request *request, const struct site_fi
     return 206;
 }
 
+static void add_range(struct response *response, size_t first, size_t count, size_t size)
+{
+    add(response, "Content-Range: bytes ");
+    add_number(response, first);
+    add(response, "-");
+    add_number(response, first + count - 1);
+    add(response, "/");
+    add_number(response, size);
+    add(response, "\r\n");
+}
+
 static void add_modified(struct response *response, const struct site_file *file)
 {
     char date[HTTP_DATE_SIZE];
@@ -159,7 +199,9 @@ static void add_modified(struct response *response, const struct site_file *file
     if (file->modified <= 0)
         return;
     http_date_format(file->modified, date);
-    add(response, "Last-Modified: %s\r\n", date);
+    add(response, "Last-Modified: ");
+    add(response, date);
+    add(response, "\r\n");
 }
 
 static void answer_file(struct response *response, const struct http_request *request, int status,
@@ -181,14 +223,16 @@ static void answer_file(struct response *response, const struct http_request *re
         status = select_range(request, sent, &first, &count);
     begin(response, request, status);
     if (status == 416) {
-        add(response, "Content-Range: bytes */%zu\r\n", sent->size);
+        add(response, "Content-Range: bytes */");
+        add_number(response, sent->size);
+        add(response, "\r\n");
         add_page(response, request);
         return;
     }
-    add(response, "Content-Type: %s\r\nContent-Length: %zu\r\nAccept-Ranges: bytes\r\n",
-        media_type(file->name, file->name_length), count);
+    add_type_and_length(response, media_type(file->name, file->name_length), count);
+    add(response, "Accept-Ranges: bytes\r\n");
     if (status == 206)
-        add(response, "Content-Range: bytes %zu-%zu/%zu\r\n", first, first + count - 1, sent->size);
+        add_range(response, first, count, sent->size);
     if (sent != file)
         add(response, "Content-Encoding: gzip\r\n");
     if (zipped)
