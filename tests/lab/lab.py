@@ -234,7 +234,7 @@ class Daemon:
     def processes(self):
         """jitsud's own and its machines'."""
         return [pid for pid in descendants(os.getpid())
-                if "jitsud" in command_line(pid) or self.directory in command_line(pid)]
+                if "jitsud" in command_line(pid) or "qemu-system" in command_line(pid)]
 
     def role(self, name):
         """The pid of the "front" or the "keeper"."""
