@@ -110,7 +110,8 @@ static void print_problem(void *argument, const char *text)
     fprintf(stderr, "%s\n", text);
 }
 
-/* At most one daemon uses a run directory: it holds a lock on jitsud.pid, which lives as long as any of its processes. */
+/* At most one daemon uses a run directory: it holds a lock on jitsud.pid, which lives as long as
+ * any of its processes. */
 static int lock_run_directory(const struct config *config, struct error *error)
 {
     char path[CONFIG_PATH_MAX + 16];

@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -58,10 +60,35 @@ int identity_find(const char *configured, struct identity *identity, struct erro
     return 0;
 }
 
+/* The one capability that lets a path be followed through directories that are closed to the user.
+ */
+static int keep_reading(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data) != 0)
+        return -1;
+    data[0].effective = data[0].permitted & (1u << CAP_DAC_READ_SEARCH);
+    data[1].effective = 0;
+    return (int)syscall(SYS_capset, &header, data);
+}
+
+int identity_assume(const struct identity *identity, struct error *error)
+{
+    if (identity->change && (setgroups(0, NULL) != 0 || setegid(identity->group) != 0 ||
+                             seteuid(identity->user) != 0 || keep_reading() != 0))
+        return error_set_errno(error, "cannot act as user '%s'", identity->name);
+    return 0;
+}
+
 int identity_become(const struct identity *identity, struct error *error)
 {
     if (identity->change) {
-        if (setgroups(0, NULL) != 0 || setgid(identity->group) != 0 || setuid(identity->user) != 0)
+        gid_t group = identity->group;
+        uid_t user = identity->user;
+        /* The C library does so for all threads; without a root identity left no capability stays.
+         */
+        if (setresgid(group, group, group) != 0 || setresuid(user, user, user) != 0)
             return error_set_errno(error, "cannot become user '%s'", identity->name);
         if (setuid(0) == 0)
             return error_set(error, "root can be regained after becoming user '%s'",

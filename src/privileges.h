@@ -20,6 +20,11 @@ struct identity {
  * a configured other user is an error. Returns -1 with the reason if there is no such user. */
 int identity_find(const char *configured, struct identity *identity, struct error *error);
 
+/* Acts as that user from now on, but may still look into any directory and read any file: for
+ * opening what belongs to the user, or is named by root's configuration, without ever writing where
+ * the user may not. */
+int identity_assume(const struct identity *identity, struct error *error);
+
 /* Becomes that user for good: groups, group, user, no capabilities, no way to gain new privileges.
  * Does nothing but the last if identity->change is false. */
 int identity_become(const struct identity *identity, struct error *error);

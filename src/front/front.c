@@ -296,7 +296,8 @@ static int begin(struct front *front)
     char store[CONFIG_PATH_MAX];
     const struct front_options *options = front->options;
 
-    if (evthread_use_pthreads() != 0 || !(front->base = event_base_new()) || watch(front) != 0)
+    if (evthread_use_pthreads() != 0 || !(front->base = event_base_new()) || watch(front) != 0 ||
+        identity_assume(options->identity, &error) != 0)
         goto failed;
 
     snprintf(store, sizeof store, "%.*s/state.db", (int)(sizeof store - 10),

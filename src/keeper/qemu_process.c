@@ -241,6 +241,7 @@ static int watch_all(struct qemu_process *process, int qmp_socket)
 /* What the new process gets, and ours of the other ends. */
 struct ends {
     int null, complaints, qmp, console, pid, own_qmp;
+    int image, ramdisk; /* opened for a process that might not be let near them; else -1 */
 };
 
 static int make_ends(struct qemu_process *process, struct ends *ends, struct error *error)
@@ -332,15 +333,41 @@ static int run(struct qemu_process *process, const struct ends *ends, char **com
         .user = options->user,
         .group = options->group,
         .more_group = kvm == (gid_t)-1 ? NULL : &kvm};
+    if (ends->image != -1)
+        program.descriptors[program.descriptor_count++] = ends->image;
+    if (ends->ramdisk != -1)
+        program.descriptors[program.descriptor_count++] = ends->ramdisk;
     process->pid = spawn(&program, &process->pidfd, error);
     return process->pid == -1 ? -1 : 0;
+}
+
+/* Where the machine's user is not the keeper's, it gets the files open: the directories that they
+ * lie in need not be open to it. `*service` then names them as that process sees them. */
+static int open_files(const struct qemu_process *process, struct config_service *service,
+                      struct ends *ends, struct error *error)
+{
+    static char image[] = "/dev/fd/6", ramdisk[] = "/dev/fd/7";
+    _Static_assert(QEMU_FD_COUNT == 6, "the files follow the other descriptors");
+    if (!process->qemu->keeper->options->change_user)
+        return 0;
+    ends->image = open(service->image, O_RDONLY | O_CLOEXEC);
+    if (ends->image == -1)
+        return error_set_errno(error, "cannot open %s", service->image);
+    service->image = image;
+    if (!service->ramdisk)
+        return 0;
+    ends->ramdisk = open(service->ramdisk, O_RDONLY | O_CLOEXEC);
+    if (ends->ramdisk == -1)
+        return error_set_errno(error, "cannot open %s", service->ramdisk);
+    service->ramdisk = ramdisk;
+    return 0;
 }
 
 /* Everything up to the running process. */
 static int launch(struct qemu_process *process, const struct config_service *service, bool paused,
                   struct error *error)
 {
-    struct ends ends = {-1, -1, -1, -1, -1, -1};
+    struct ends ends = {-1, -1, -1, -1, -1, -1, -1, -1};
     char **command = NULL;
     int failed = -1;
 
@@ -354,9 +381,10 @@ static int launch(struct qemu_process *process, const struct config_service *ser
     process->directory = record_create(process->qemu->directory, process->directory_name, error);
     if (process->directory == -1)
         return -1;
-    if (make_ends(process, &ends, error) != 0)
+    struct config_service seen = *service;
+    if (make_ends(process, &ends, error) != 0 || open_files(process, &seen, &ends, error) != 0)
         goto out;
-    command = make_command(process, service, paused, error);
+    command = make_command(process, &seen, paused, error);
     if (!command || run(process, &ends, command, error) != 0)
         goto out;
     int qmp_socket = ends.own_qmp;

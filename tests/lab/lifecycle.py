@@ -77,16 +77,24 @@ def an_idle_machine_is_stopped_and_an_open_connection_prevents_it():
 
 
 def queries_count_as_use():
-    service = {**WWW, "idle": "2s"}
+    service = {**WWW, "idle": "3s"}
     with lab.Daemon(services=[service]) as daemon:
-        daemon.resolve(service["name"])
-        daemon.wait_for(service["name"], "running")
-        end = time.monotonic() + 6
-        while time.monotonic() < end:
+        # A host that is too busy to ask often enough tells nothing: then the machine may rightly be stopped.
+        for _ in range(5):
             daemon.resolve(service["name"])
-            time.sleep(0.2)
-        states = [event["to"] for event in daemon.events(service["name"])]
-        assert "stopping" not in states, states
+            daemon.wait_for(service["name"], "running")
+            seen = len(daemon.events(service["name"]))
+            longest, last = 0, time.monotonic()
+            end = last + 7
+            while time.monotonic() < end:
+                assert daemon.ask(service["name"]) == 0
+                longest, last = max(longest, time.monotonic() - last), time.monotonic()
+                time.sleep(0.2)
+            if longest < 1.5:
+                states = [event["to"] for event in daemon.events(service["name"])[seen:]]
+                assert "stopping" not in states, states
+                return
+        lab.skip("this host is too busy for the test of idle times")
 
 
 def commands_start_stop_wait_and_are_refused():
