@@ -14,9 +14,10 @@
 #define UDP_BATCH       64
 #define UDP_PACKET_SIZE (21 * 64)
 
-/* Batches handled in one wake-up, so that other sockets get their turn. After more than one query
- * another has often come already while they were answered: looking costs less than a wake-up. */
-#define BATCHES_MAX 16
+/* Packets handled in one wake-up, or a few more, so that other sockets get their turn. After more
+ * than one query another has often come already while they were answered: looking costs less than a
+ * wake-up. */
+#define PACKETS_MAX 256
 
 /* How often, and for how long each time, a full socket is waited for before responses are dropped.
  */
@@ -73,11 +74,23 @@ static void release_interface(struct msghdr *header)
     }
 }
 
-/* sendmmsg, with patience for a full socket. Returns how many were sent; 0: not even the first. */
+/* One response alone, which is most of them when there is little to do, costs less by sendto. */
+static int try_send(int descriptor, struct mmsghdr *headers, unsigned count)
+{
+    const struct msghdr *first = &headers->msg_hdr;
+    if (count > 1 || first->msg_controllen > 0)
+        return sendmmsg(descriptor, headers, count, MSG_DONTWAIT);
+    return sendto(descriptor, first->msg_iov->iov_base, first->msg_iov->iov_len, MSG_DONTWAIT,
+                  first->msg_name, first->msg_namelen) < 0
+               ? -1
+               : 1;
+}
+
+/* Sends with patience for a full socket. Returns how many were sent; 0: not even the first. */
 static int send_some(int descriptor, struct mmsghdr *headers, unsigned count)
 {
     for (int retry = 0;; retry++) {
-        int sent = sendmmsg(descriptor, headers, count, MSG_DONTWAIT);
+        int sent = try_send(descriptor, headers, count);
         if (sent > 0)
             return sent;
         if (errno != EINTR && errno != EAGAIN && errno != ENOBUFS)
@@ -180,22 +193,28 @@ static void handle_batch(struct udp_socket *socket, unsigned received)
         reset(socket, &headers[i].msg_hdr);
 }
 
+/* The event is edge-triggered, which saves the kernel a second look at the socket: it comes again
+ * only after the socket was found empty. It was, where recvmmsg returned fewer packets than asked.
+ */
 static void readable(evutil_socket_t descriptor, short what, void *argument)
 {
     struct udp_socket *socket = argument;
-    int received;
     (void)what;
 
     socket->worker->now = clock_now_coarse();
-    for (int batch = 0; batch < BATCHES_MAX; batch++) {
-        received = recvmmsg((int)descriptor, socket->headers, UDP_BATCH, MSG_DONTWAIT, NULL);
+    for (int handled = 0; handled < PACKETS_MAX;) {
+        int received = recvmmsg((int)descriptor, socket->headers, UDP_BATCH, MSG_DONTWAIT, NULL);
         if (received > 0)
             handle_batch(socket, (unsigned)received);
+        else if (errno != EAGAIN && errno != EINTR)
+            log_debug("DNS: receiving over UDP: %s", strerror(errno));
         if (received < 2)
-            break;
+            return;
+        handled += received;
     }
-    if (received < 0 && errno != EAGAIN && errno != EINTR)
-        log_debug("DNS: receiving over UDP: %s", strerror(errno));
+    /* There may be more: adding the event anew has it come at once if so, after those of others. */
+    if (event_del(socket->event) != 0 || event_add(socket->event, NULL) != 0)
+        log_error("DNS: out of memory for a UDP socket: it serves no more");
 }
 
 /* Finds out whether the socket is bound to all addresses, and has the kernel say, then, to which a
@@ -261,7 +280,8 @@ struct udp_socket *udp_socket_new(struct worker *worker, int descriptor, struct 
                                                      .msg_control = &memory->control};
         reset(socket, &socket->headers[i].msg_hdr);
     }
-    socket->event = event_new(worker->base, descriptor, EV_READ | EV_PERSIST, readable, socket);
+    socket->event =
+        event_new(worker->base, descriptor, EV_READ | EV_PERSIST | EV_ET, readable, socket);
     if (!socket->event || event_add(socket->event, NULL) != 0) {
         error_set(error, "out of memory for a DNS socket");
         goto failed;

@@ -16,6 +16,7 @@ void serving_init(struct serving *serving)
         used += snprintf(zone + used, sizeof zone - (size_t)used, "big TXT %0100d\n", i);
     memset(serving, 0, sizeof *serving);
     sem_init(&serving->wanted, 0, 0);
+    sem_init(&serving->go_on, 0, 0);
     fixture_init(&serving->fixture);
     fixture_zone(&serving->fixture, "example.org", zone);
     fixture_service(&serving->fixture, "www.example.org", "", "10.0.0.1");
@@ -27,6 +28,8 @@ static void wanted(void *argument, struct dns_host *host, const struct dns_want 
     (void)host;
     serving->want = *want;
     sem_post(&serving->wanted);
+    if (serving->hold_worker)
+        sem_wait(&serving->go_on);
 }
 
 /* A bound socket, listening if it is TCP; the first to be bound chooses the port. */
@@ -34,9 +37,11 @@ static int open_socket(struct endpoint *endpoint, int type)
 {
     struct sockaddr_storage address;
     socklen_t length = endpoint_to_sockaddr(endpoint, &address);
-    int on = 1, descriptor = socket(address.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1, buffer = 1 << 20,
+        descriptor = socket(address.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     assert_true(descriptor >= 0);
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
     if (bind(descriptor, (struct sockaddr *)&address, length) != 0) {
         close(descriptor);
         return -1;
@@ -88,6 +93,7 @@ void serving_stop(struct serving *serving)
     dns_server_stop(serving->server);
     fixture_free(&serving->fixture);
     sem_destroy(&serving->wanted);
+    sem_destroy(&serving->go_on);
 }
 
 int client_open(const struct serving *serving, const char *address, int type)

@@ -17,6 +17,8 @@ struct serving {
     struct endpoint endpoint; /* where it listens */
     sem_t wanted;             /* posted for each wanted name */
     struct dns_want want;     /* the last of them */
+    bool hold_worker;         /* the worker that says so waits for `go_on` */
+    sem_t go_on;
     struct dns_server_options options;
 };
 

@@ -57,6 +57,25 @@ static void test_many_queries_at_once_over_udp(void **state)
     close(client);
 }
 
+/* More than is handled in one wake-up waits in the socket, and nothing comes after it. */
+static void test_a_flood_is_answered_to_the_last(void **state)
+{
+    enum { QUERIES = 270 };
+    (void)state;
+    serving.hold_worker = true;
+    serve(&serving, "127.0.0.1", 1);
+    int client = client_open(&serving, "127.0.0.1", SOCK_DGRAM), buffer = 1 << 20;
+    setsockopt(client, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+    client_ask(client, 0, "www.example.org", A);
+    assert_int_equal(sem_wait(&serving.wanted), 0);
+    for (uint16_t id = 1; id <= QUERIES; id++)
+        client_ask(client, id, "www.example.org", A);
+    sem_post(&serving.go_on);
+    for (uint16_t id = 0; id <= QUERIES; id++)
+        assert_response(client_receive(client), id, LDNS_RCODE_NOERROR);
+    close(client);
+}
+
 static void test_responses_and_rubbish_are_not_answered(void **state)
 {
     uint8_t packet[512];
@@ -321,6 +340,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test(test_udp),
         test(test_many_queries_at_once_over_udp),
+        test(test_a_flood_is_answered_to_the_last),
         test(test_responses_and_rubbish_are_not_answered),
         test(test_a_long_answer_is_cut_over_udp_and_whole_over_tcp),
         test(test_responses_come_from_the_address_that_was_asked),
