@@ -2,6 +2,7 @@
 """www.elf on an Ethernet of its own (a TAP device in a network namespace): it announces its addresses before it says that it is
 ready, answers pings, and serves IPv4 and IPv6 with the device's checksum offload and without."""
 
+import errno
 import hashlib
 import os
 import random
@@ -13,8 +14,9 @@ import tempfile
 import ethernet
 import lab
 from archives import cpio
-from ethernet import ADDRESS4, ADDRESS6, HOST4, get, listener
+from ethernet import ADDRESS4, ADDRESS6, HOST4, HOST6, get, listener
 
+TOTAL_RETRANSMISSIONS = 100  # where struct tcp_info has them
 ECHO4, ECHO4_REPLY, ECHO6, ECHO6_REPLY = 8, 0, 128, 129
 
 
@@ -87,6 +89,39 @@ def refuses_other_ports():
             raise AssertionError(f"{address}: port 81 is open")
 
 
+def connect_from(host, port, address):
+    """A connection from that port, once the one before it is over on this side too."""
+    def attempt():
+        connection = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        connection.settimeout(lab.PATIENCE)
+        try:
+            connection.bind((host, port))
+            connection.connect((address, 80))
+        except OSError as error:
+            connection.close()
+            if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+                raise
+            return None
+        return connection
+    return lab.wait_until(attempt, f"port {port} is free")
+
+
+def lets_a_client_come_back_from_the_same_port():
+    """At once, though the machine, which ended the connection, remembers it."""
+    with ethernet.www(ramdisk) as machine:
+        machine.wait_for("jitsu: ready")
+        for address, host in (ADDRESS4, HOST4), (ADDRESS6, HOST6):
+            for _ in range(5):
+                with connect_from(host, 40001, address) as connection:
+                    connection.sendall(b"GET /small HTTP/1.0\r\n\r\n")
+                    answer = b"".join(iter(lambda: connection.recv(4096), b""))
+                    retransmissions = struct.unpack_from("I", connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104),
+                                                         TOTAL_RETRANSMISSIONS)[0]
+                assert answer.endswith(b"small"), answer
+                assert retransmissions == 0, f"{address}: {retransmissions} retransmissions"
+
+
 def sequence_numbers_cannot_be_foreseen():
     """Of connections from the same port, over several boots: no two numbers are near each other."""
     numbers = []
@@ -115,6 +150,6 @@ try:
     lab.run(announces_itself_before_it_is_ready, does_without_ipv4, answers_pings, serves("serves_both_families"),
             serves("serves_without_offload", "csum=off", "guest_csum=off", "gso=off"),
             serves("serves_without_event_index", "event_idx=off"),
-            refuses_other_ports, sequence_numbers_cannot_be_foreseen)
+            refuses_other_ports, lets_a_client_come_back_from_the_same_port, sequence_numbers_cannot_be_foreseen)
 finally:
     shutil.rmtree(directory, ignore_errors=True)

@@ -25,6 +25,11 @@ bool network_speaks_ipv6(void);
 /* Asks for an interrupt when there is something to poll. Returns false if there is already. */
 bool network_arm(void *unused);
 
+/* time_wait.c: forgets the ended connection that a frame, if it is a SYN, opens anew; and the
+ * oldest of too many ended ones. */
+void time_wait_make_way(const uint8_t *frame, size_t length);
+void time_wait_limit(void);
+
 /* timers.c: runs what is due, and tells when (clock_now()) the next will be. */
 uint64_t timers_run(void);
 

@@ -14,6 +14,12 @@ static bool tcp_needed(void)
     return tcp_active_pcbs || tcp_tw_pcbs;
 }
 
+static void run_tcp(void)
+{
+    tcp_tmr();
+    time_wait_limit();
+}
+
 static bool always(void)
 {
     return true;
@@ -35,7 +41,7 @@ static struct timer {
     bool (*needed)(void);
     uint64_t due; /* 0: it does not run */
 } timers[] = {
-    {TCP_TMR_INTERVAL, tcp_tmr, tcp_needed, 0},
+    {TCP_TMR_INTERVAL, run_tcp, tcp_needed, 0},
     {ARP_TMR_INTERVAL, etharp_tmr, always, 0},
     {ND6_TMR_INTERVAL, nd6_tmr, network_speaks_ipv6, 0},
     {MLD6_TMR_INTERVAL, mld6_tmr, mld_needed, 0},
