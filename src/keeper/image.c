@@ -184,7 +184,7 @@ static int examine_load(const struct source *source, const struct segment *segme
 static int examine_elf(const struct source *source, const uint8_t *header, struct image *image,
                        struct error *error)
 {
-    struct elf elf;
+    struct elf elf = {0};
     struct notes notes = {0};
     uint8_t table[SEGMENTS_MAX * 56];
 
