@@ -1,6 +1,7 @@
 #include "common/descriptor.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -71,11 +72,25 @@ void descriptor_close(int *descriptor)
     *descriptor = -1;
 }
 
+/* What the kernel allows at most to anybody. */
+static rlim_t kernel_limit(void)
+{
+    unsigned long long most = 0;
+    FILE *file = fopen("/proc/sys/fs/nr_open", "re");
+    if (!file || fscanf(file, "%llu", &most) != 1)
+        most = 0;
+    if (file)
+        fclose(file);
+    return (rlim_t)most;
+}
+
 size_t descriptor_raise_limit(void)
 {
-    struct rlimit limit;
+    struct rlimit limit, most = {.rlim_cur = kernel_limit(), .rlim_max = kernel_limit()};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return 0;
+    if (most.rlim_max > limit.rlim_max && setrlimit(RLIMIT_NOFILE, &most) == 0)
+        return most.rlim_cur;
     if (limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;
         if (setrlimit(RLIMIT_NOFILE, &limit) != 0)

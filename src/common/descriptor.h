@@ -19,7 +19,8 @@ ssize_t descriptor_receive(int socket, void *bytes, size_t capacity, int *passed
 /* Closes `*descriptor` if it is not -1, and makes it -1. */
 void descriptor_close(int *descriptor);
 
-/* Raises the soft limit on open descriptors to the hard one; returns the limit then in force. */
+/* Raises the limit on open descriptors as far as this process may: root beyond the hard limit,
+ * others up to it. Returns the limit then in force. */
 size_t descriptor_raise_limit(void);
 
 #endif

@@ -12,6 +12,9 @@
 #include "front/filter.h"
 #include "front/process.h"
 
+/* Descriptors that are kept for connections, machines, the store and the log. */
+#define DESCRIPTORS_SPARE 512
+
 static void stop(struct front *front, int status)
 {
     front->status = status;
@@ -246,6 +249,21 @@ static void all_opened(void *argument)
              front->config->service_count, front->config->zone_count, front->config->listen_count);
 }
 
+/* Each socket to listen on takes a descriptor; running out of them in the middle would serve nobody
+ * well. */
+static int check_descriptors(const struct front *front, struct error *error)
+{
+    size_t wanted = opening_count(front->opening) + DESCRIPTORS_SPARE;
+    size_t limit = descriptor_raise_limit();
+    if (wanted <= limit)
+        return 0;
+    return error_set(
+        error,
+        "the services' addresses and ports need %zu descriptors, and the limit is %zu: "
+        "raise it (LimitNOFILE of the unit, or ulimit -n)",
+        wanted, limit);
+}
+
 static int list_what_to_open(struct front *front)
 {
     static const struct opening_callbacks callbacks = {opened, all_opened};
@@ -311,7 +329,10 @@ static int begin(struct front *front)
         dns_table_build(front->config, summoner_dns_hosts(front->summoner), report_problem, NULL);
     if (!front->table)
         return -1;
-    if (identity_become(options->identity, &error) != 0 || list_what_to_open(front) != 0)
+    if (identity_become(options->identity, &error) != 0)
+        goto failed;
+    error_set(&error, "memory is exhausted");
+    if (list_what_to_open(front) != 0 || check_descriptors(front, &error) != 0)
         goto failed;
     connect_keeper(front, options->link);
     return 0;

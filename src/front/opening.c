@@ -50,6 +50,11 @@ void opening_add(struct opening *opening, const struct opening_request *request)
     opening->answered[opening->count++] = false;
 }
 
+size_t opening_count(const struct opening *opening)
+{
+    return opening->count;
+}
+
 static void ask(struct opening *opening, size_t index)
 {
     const struct opening_request *request = &opening->requests[index];

@@ -38,6 +38,9 @@ struct opening *opening_new(const struct opening_callbacks *callbacks, void *arg
 /* Adds one. Before opening_begin(). */
 void opening_add(struct opening *opening, const struct opening_request *request);
 
+/* How many there are. */
+size_t opening_count(const struct opening *opening);
+
 /* Begins asking over `link`; with nothing to ask for `done` is called at once. Called again with a
  * new link after the keeper was lost, it asks anew for what was not answered. */
 void opening_begin(struct opening *opening, struct message_link *link);
