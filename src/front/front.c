@@ -12,8 +12,9 @@
 #include "front/filter.h"
 #include "front/process.h"
 
-/* Descriptors that are kept for connections, machines, the store and the log. */
-#define DESCRIPTORS_SPARE 512
+/* The part of all descriptors that is kept for connections, DNS, the store and the log: one in so
+ * many. */
+#define DESCRIPTORS_KEPT 4
 
 static void stop(struct front *front, int status)
 {
@@ -139,19 +140,40 @@ static void report_problem(void *argument, const char *text)
     log_error("%s", text);
 }
 
+/* Which sockets there are descriptors for. */
+struct allowance {
+    struct opening *opening;
+    size_t left, refused;
+};
+
 static void add_listener(void *argument, const char *service, const struct endpoint *endpoint,
                          uint16_t machine_port)
 {
-    struct opening *opening = argument;
-    opening_add(opening, &(struct opening_request){.purpose = OPENING_SERVICE,
-                                                   .endpoint = *endpoint,
-                                                   .service = service,
-                                                   .machine_port = machine_port});
+    struct allowance *allowance = argument;
+    if (allowance->left == 0) {
+        allowance->refused++;
+        return;
+    }
+    allowance->left--;
+    opening_add(allowance->opening, &(struct opening_request){.purpose = OPENING_SERVICE,
+                                                              .endpoint = *endpoint,
+                                                              .service = service,
+                                                              .machine_port = machine_port});
 }
 
+/* Running out of descriptors in the middle would serve nobody, so the last services go without. */
 void front_add_missing_listeners(struct front *front, struct opening *opening)
 {
-    summoner_missing_listeners(front->summoner, add_listener, opening);
+    size_t limit = descriptor_raise_limit();
+    size_t most = limit - limit / DESCRIPTORS_KEPT;
+    size_t open = opening_count(opening) + front->listener_count;
+    struct allowance allowance = {.opening = opening, .left = most > open ? most - open : 0};
+    summoner_missing_listeners(front->summoner, add_listener, &allowance);
+    if (allowance.refused)
+        log_error("%zu addresses and ports of services are not listened on, as only %zu "
+                  "descriptors are allowed: raise the limit (LimitNOFILE of the unit, or ulimit "
+                  "-n); DNS answers for all services",
+                  allowance.refused, limit);
 }
 
 void front_service_opened(struct front *front, const struct opening_request *request,
@@ -163,6 +185,8 @@ void front_service_opened(struct front *front, const struct opening_request *req
     else if (summoner_listen(front->summoner, request->service, &request->endpoint,
                              request->machine_port, descriptor) != 0)
         log_error("%s: memory is exhausted while listening", request->service);
+    else
+        front->listener_count++;
 }
 
 static void opened(void *argument, const struct opening_request *request, int descriptor,
@@ -249,21 +273,6 @@ static void all_opened(void *argument)
              front->config->service_count, front->config->zone_count, front->config->listen_count);
 }
 
-/* Each socket to listen on takes a descriptor; running out of them in the middle would serve nobody
- * well. */
-static int check_descriptors(const struct front *front, struct error *error)
-{
-    size_t wanted = opening_count(front->opening) + DESCRIPTORS_SPARE;
-    size_t limit = descriptor_raise_limit();
-    if (wanted <= limit)
-        return 0;
-    return error_set(
-        error,
-        "the services' addresses and ports need %zu descriptors, and the limit is %zu: "
-        "raise it (LimitNOFILE of the unit, or ulimit -n)",
-        wanted, limit);
-}
-
 static int list_what_to_open(struct front *front)
 {
     static const struct opening_callbacks callbacks = {opened, all_opened};
@@ -332,7 +341,7 @@ static int begin(struct front *front)
     if (identity_become(options->identity, &error) != 0)
         goto failed;
     error_set(&error, "memory is exhausted");
-    if (list_what_to_open(front) != 0 || check_descriptors(front, &error) != 0)
+    if (list_what_to_open(front) != 0)
         goto failed;
     connect_keeper(front, options->link);
     return 0;

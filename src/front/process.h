@@ -28,6 +28,7 @@ struct front {
     struct opening *opening;         /* at the start; reloads have their own */
     struct dns_sockets *dns_sockets; /* workers * listen_count */
     int metrics_socket;
+    size_t listener_count;          /* of services, opened so far */
     char problem[MESSAGE_TEXT_MAX]; /* the first thing that makes the start fail; "" if nothing */
 
     struct event *supervisor_event, *terminate_event, *reload_event;
