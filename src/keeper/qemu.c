@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,8 @@ static void attach(struct qemu_process *process, struct machine *machine)
     machine->pid = process->pid;
 }
 
-/* The spare's console has said nothing yet and its ports are known: it only has to go on. */
+/* The spare's console has said nothing yet, and mostly its ports are known: it only has to go on.
+ */
 static int start_spare(struct qemu_process *spare, struct machine *machine)
 {
     if (qemu_process_execute(spare, "cont", NULL) != 0)
@@ -39,8 +41,7 @@ static int start_spare(struct qemu_process *spare, struct machine *machine)
     attach(spare, machine);
     machine->prewarmed = true;
     keeper_machine_spawned(machine, clock_now());
-    if (spare->rule == CONFIG_READY_AFTER || spare->rule == CONFIG_READY_TCP)
-        readiness_begin(spare);
+    readiness_begin(spare);
     qemu_process_remember(spare);
     return 0;
 }
@@ -178,12 +179,15 @@ static void adoption_answered(void *argument, bool failed, const char *text)
 {
     struct qemu_process *process = argument;
     struct machine *machine = process->machine;
-    if (failed) {
-        adoption_overdue(-1, 0, process);
+    bool paused = strcmp(text, "paused") == 0;
+    if (failed || (!paused && strcmp(text, "running") != 0)) {
+        log_error("%s: process %d of an earlier jitsud says '%s': destroying it", process->service,
+                  (int)process->pid, text);
+        qemu_process_kill(process);
         return;
     }
     readiness_end(process); /* the deadline */
-    machine->suspended = strcmp(text, "paused") == 0;
+    machine->suspended = paused;
     log_info("%s: adopted the machine that runs already (process %d)", process->service,
              (int)process->pid);
     keeper_machine_adopted(machine);
@@ -219,6 +223,17 @@ static int adopt_process(struct qemu *qemu, const char *name, int directory, pid
     return 0;
 }
 
+/* A process that was begun a moment ago is about to write its pid. */
+static bool await_pid(int directory, pid_t *pid)
+{
+    for (unsigned i = 0; i < 1000 && *pid == 0; i++) {
+        poll(NULL, 0, 1);
+        if (!record_is_alive(directory, pid))
+            return false;
+    }
+    return true;
+}
+
 static void end_unknown(pid_t pid)
 {
     int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
@@ -238,7 +253,7 @@ static void take_over(struct qemu *qemu, const char *name)
     int directory = record_open(qemu->directory, name);
     if (directory == -1)
         return;
-    bool alive = record_is_alive(directory, &pid);
+    bool alive = record_is_alive(directory, &pid) && await_pid(directory, &pid);
     bool known = alive && pid > 0 && record_read(directory, &record, &error) == 0 && record.ready;
     if (known && adopt_process(qemu, name, directory, pid, &record, &error) == 0)
         return;
@@ -333,7 +348,7 @@ static void qemu_close(struct keeper *keeper)
     struct qemu *qemu = keeper->qemu;
     if (!qemu)
         return;
-    spare_end_all(qemu);
+    spare_close(qemu);
     accelerator_free(qemu->accelerator);
     if (qemu->refill)
         event_free(qemu->refill);

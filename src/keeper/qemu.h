@@ -18,13 +18,14 @@ struct qemu {
     struct qemu_process *spares;
     const struct config_service **prewarmed; /* those of the configuration that want spares */
     size_t prewarmed_count;
+    struct qemu_process *ending;  /* spares that have been killed and are not gone yet */
     struct qemu_process *warming; /* the spare that is being launched; one at a time */
     struct event *refill;
     unsigned spare_number;   /* of the next one */
     unsigned spare_failures; /* in a row */
 };
 
-/* The spare of that service that is ready to continue, taken out of the list; NULL: there is none.
+/* A spare of that service, taken out of the list, that continues when it is told; NULL: none.
  * Those that have become out of date are ended. */
 struct qemu_process *spare_take(struct qemu *qemu, const struct config_service *service);
 
@@ -41,5 +42,8 @@ void spare_ended(struct qemu_process *process, const char *why);
 /* Finds out who of `config` wants spares, and ends those there are. -1: memory is exhausted. */
 int spare_configure(struct qemu *qemu, const struct config *config);
 void spare_end_all(struct qemu *qemu);
+
+/* Ends all and forgets them: the keeper ends. */
+void spare_close(struct qemu *qemu);
 
 #endif

@@ -117,23 +117,39 @@ static void on_console(evutil_socket_t socket, short events, void *argument)
     read_console(argument);
 }
 
-/* Keeps the last line: it says why QEMU ends. */
+/* Keeps the last line that is no mere information: it says why QEMU ends. */
+static void end_complaint(struct qemu_process *process)
+{
+    process->saying[process->saying_length] = '\0';
+    process->saying_length = 0;
+    if (!process->saying[0])
+        return;
+    log_debug("%s: QEMU: %s", process->service, process->saying);
+    if (!strstr(process->saying, ": info: "))
+        memcpy(process->complaint, process->saying, sizeof process->complaint);
+}
+
+/* QEMU writes a line in pieces. */
+static void add_complaint(struct qemu_process *process, const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (bytes[i] == '\n')
+            end_complaint(process);
+        else if (process->saying_length < sizeof process->saying - 1)
+            process->saying[process->saying_length++] = bytes[i];
+}
+
+/* Returns whether there may be more. */
 static bool read_complaints(struct qemu_process *process)
 {
     char bytes[READ_SIZE];
-    ssize_t got = read(process->complaints_pipe, bytes, sizeof bytes - 1);
+    ssize_t got = read(process->complaints_pipe, bytes, sizeof bytes);
     if (got <= 0) {
         if (got == 0 || (errno != EAGAIN && errno != EINTR))
             event_del(process->complaints_readable);
         return false;
     }
-    bytes[got] = '\0';
-    char *rest = bytes;
-    for (char *line; (line = strsep(&rest, "\n"));)
-        if (*line) {
-            log_debug("%s: QEMU: %s", process->service, line);
-            snprintf(process->complaint, sizeof process->complaint, "%s", line);
-        }
+    add_complaint(process, bytes, (size_t)got);
     return true;
 }
 
@@ -208,6 +224,7 @@ static void on_end(evutil_socket_t pidfd, short events, void *argument)
         ;
     while (process->complaints_pipe != -1 && read_complaints(process))
         ;
+    end_complaint(process);
     event_del(process->ended);
     describe_end(process, &status, known, why, sizeof why);
     qemu_process_ended(process, why);
@@ -264,8 +281,8 @@ static int make_ends(struct qemu_process *process, struct ends *ends, struct err
 
 static void close_ends(struct ends *ends)
 {
-    int *all[] = {&ends->null,    &ends->complaints, &ends->qmp,
-                  &ends->console, &ends->pid,        &ends->own_qmp};
+    int *all[] = {&ends->null, &ends->complaints, &ends->qmp,   &ends->console,
+                  &ends->pid,  &ends->own_qmp,    &ends->image, &ends->ramdisk};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         descriptor_close(all[i]);
 }

@@ -33,6 +33,8 @@ struct qemu_process {
     struct qmp *qmp;
     struct console console;
     char complaint[256]; /* the last line on its standard error */
+    char saying[256];    /* what has come of the next one */
+    size_t saying_length;
     struct image image;
     struct file_version ramdisk;
     bool has_ramdisk;

@@ -123,6 +123,8 @@ void readiness_begin(struct qemu_process *process)
 {
     if (!ports_are_known(process))
         list_ports(process);
+    if (!process->machine)
+        return; /* a spare, which waits */
     if (process->rule == CONFIG_READY_TCP)
         qemu_process_after(process, PROBE_INTERVAL, probe);
     else if (process->rule == CONFIG_READY_AFTER)

@@ -1,8 +1,10 @@
 /* Spares: machines that have been launched but not begun, so that a start is one monitor command.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -18,8 +20,25 @@ static void end_spare(struct qemu_process *spare)
     if (qemu->warming == spare)
         qemu->warming = NULL;
     qemu_process_kill(spare);
-    record_remove(qemu->directory, spare->directory_name);
+    spare->next_spare = qemu->ending;
+    qemu->ending = spare;
+}
+
+static void bury(struct qemu_process *spare)
+{
+    record_remove(spare->qemu->directory, spare->directory_name);
     qemu_process_free(spare);
+}
+
+/* Takes it out of the list; false: it is not in there. */
+static bool take_out(struct qemu_process **list, const struct qemu_process *spare)
+{
+    while (*list && *list != spare)
+        list = &(*list)->next_spare;
+    if (!*list)
+        return false;
+    *list = spare->next_spare;
+    return true;
 }
 
 static bool is_current(const struct qemu_process *spare, const struct config_service *service)
@@ -35,12 +54,13 @@ static bool is_current(const struct qemu_process *spare, const struct config_ser
            file_version_equal(&ramdisk, &spare->ramdisk);
 }
 
-struct qemu_process *spare_take(struct qemu *qemu, const struct config_service *service)
+static struct qemu_process *take(struct qemu *qemu, const struct config_service *service,
+                                 bool greeted)
 {
     struct qemu_process **place = &qemu->spares;
     while (*place) {
         struct qemu_process *spare = *place;
-        if (strcmp(spare->service, service->name) != 0 || !spare->greeted) {
+        if (strcmp(spare->service, service->name) != 0 || spare->greeted != greeted) {
             place = &spare->next_spare;
             continue;
         }
@@ -52,6 +72,17 @@ struct qemu_process *spare_take(struct qemu *qemu, const struct config_service *
         end_spare(spare);
     }
     return NULL;
+}
+
+/* One that is still being launched is nearer to its first instruction than a new one. */
+struct qemu_process *spare_take(struct qemu *qemu, const struct config_service *service)
+{
+    struct qemu_process *spare = take(qemu, service, true);
+    if (!spare)
+        spare = take(qemu, service, false);
+    if (spare && spare == qemu->warming)
+        qemu->warming = NULL;
+    return spare;
 }
 
 static unsigned count_spares(const struct qemu *qemu, const char *service)
@@ -66,7 +97,10 @@ static void launch_spare(struct qemu *qemu, const struct config_service *service
 {
     char directory[32];
     struct error error;
-    snprintf(directory, sizeof directory, "+spare-%u", qemu->spare_number++);
+    /* An adopted machine may have been a spare, and its directory be called so. */
+    do
+        snprintf(directory, sizeof directory, "+spare-%u", qemu->spare_number++);
+    while (faccessat(qemu->directory, directory, F_OK, 0) == 0);
     struct qemu_process *spare = qemu_process_launch(qemu, service, directory, true, &error);
     if (!spare) {
         log_warning("%s: cannot prewarm a machine: %s", service->name, error.text);
@@ -114,6 +148,8 @@ void spare_greeted(struct qemu_process *process)
     if (qemu->warming == process)
         qemu->warming = NULL;
     qemu->spare_failures = 0;
+    log_debug("%s: a prewarmed machine is waiting (process %d)", process->service,
+              (int)process->pid);
     readiness_begin(process);
     event_active(qemu->refill, EV_TIMEOUT, 1);
 }
@@ -121,15 +157,18 @@ void spare_greeted(struct qemu_process *process)
 void spare_ended(struct qemu_process *process, const char *why)
 {
     struct qemu *qemu = process->qemu;
-    struct qemu_process **place = &qemu->spares;
-    while (*place && *place != process)
-        place = &(*place)->next_spare;
-    if (*place)
-        *place = process->next_spare;
+    if (take_out(&qemu->ending, process)) {
+        bury(process);
+        return;
+    }
+    take_out(&qemu->spares, process);
     log_warning("%s: a prewarmed machine has ended: %s; it will be replaced", process->service,
                 why);
     qemu->spare_failures++;
-    end_spare(process);
+    if (qemu->warming == process)
+        qemu->warming = NULL;
+    qemu_process_kill(process);
+    bury(process);
     spare_refill_soon(qemu);
 }
 
@@ -139,6 +178,16 @@ void spare_end_all(struct qemu *qemu)
         struct qemu_process *spare = qemu->spares;
         qemu->spares = spare->next_spare;
         end_spare(spare);
+    }
+}
+
+void spare_close(struct qemu *qemu)
+{
+    spare_end_all(qemu);
+    while (qemu->ending) {
+        struct qemu_process *spare = qemu->ending;
+        qemu->ending = spare->next_spare;
+        bury(spare);
     }
 }
 

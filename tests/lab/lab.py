@@ -278,11 +278,15 @@ class Daemon:
         return [event for event in events if name in (None, event.get("service"))]
 
     def wait_for_spares(self, name, patience=PATIENCE):
-        """Waits until the service has as many paused spare processes as it is configured for."""
+        """Waits until as many spare processes as the service is configured for wait to be used."""
         wanted = next(service for service in self.settings["services"]
                       if service["name"] == name).get("prewarm", 0)
-        wait_until(lambda: len(self.machines()) - self.ctl("stats")["limits"]["machines"] >= wanted,
-                   f"{wanted} spares of {name}", patience)
+
+        def waiting():
+            used = {service.get("pid") for service in self.ctl("status")["services"]}
+            told = {int(pid) for pid in re.findall(r"a prewarmed machine is waiting \(process (\d+)\)", self.log())}
+            return len((told & set(self.machines(name))) - used) >= wanted
+        wait_until(waiting, f"{wanted} spares of {name}", patience)
 
     def address(self, name):
         address = next(service for service in self.settings["services"] if service["name"] == name)["address"]
