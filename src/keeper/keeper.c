@@ -17,7 +17,7 @@
 
 static void end(struct keeper *keeper, enum keeper_status status)
 {
-    keeper->status = status;
+    keeper->status = (int)status;
     event_base_loopbreak(keeper->base);
 }
 

@@ -258,8 +258,8 @@ static int check(const struct qemu_command *command, struct error *error)
 {
     const struct config_service *service = command->service;
     if (command->image->memory_end > service->memory)
-        return error_set(error, "image %s needs more than the %llu KiB of memory that are given",
-                         service->image, (unsigned long long)(service->memory / 1024));
+        return error_set(error, "its image needs more than the %llu KiB of memory that are given",
+                         (unsigned long long)(service->memory / 1024));
     return 0;
 }
 
