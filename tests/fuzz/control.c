@@ -1,4 +1,5 @@
-/* A line from a client of the control socket: reading it is safe, and what is accepted is in bounds. */
+/* A line from a client of the control socket: reading it is safe, and what is accepted is in
+ * bounds. */
 #include <stdlib.h>
 #include <string.h>
 

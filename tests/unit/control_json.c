@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../admin/summon_double.h"
 #include "admin/control_json.h"
 #include "admin/utf8.h"
-#include "../admin/summon_double.h"
 
 /* The line as it goes out; freed by the next call. */
 static const char *dumped(json_t *value)

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/metrics_text.h"
 #include "../admin/summon_double.h"
+#include "admin/metrics_text.h"
 
 /* What a strict reader must know while it goes through the lines. */
 struct reading {

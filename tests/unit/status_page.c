@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../admin/summon_double.h"
 #include "admin/html.h"
 #include "admin/status_page.h"
-#include "../admin/summon_double.h"
 
 static char *contents(struct evbuffer *out)
 {
