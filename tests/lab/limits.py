@@ -63,6 +63,8 @@ def a_crowd_of_cold_services_is_served_with_four_starts_at_a_time():
 
         # A process of its own: the crowd's threads would keep a thread of this one from its clock.
         def measure(results, done):
+            if os.geteuid() == 0:
+                os.nice(-15)  # nor shall two hundred clients keep it from asking
             taken = []
             while not done.poll():
                 taken.extend(latencies(20, 0.005))
