@@ -1,10 +1,10 @@
-/* Archives as www reads them: every file of the site must lie in the archive. */
+/* Archives as sites are read from them: every file of the site must lie in the archive. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "www/archive.h"
-#include "www/site.h"
+#include "site/archive.h"
+#include "site/site.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -1,10 +1,11 @@
-/* Requests as www reads them, whole and cut anywhere. */
+/* HTTP requests as the unikernels read them, whole and cut anywhere. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "www/http.h"
+#include "http/request.h"
+#include "site/conditions.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
@@ -20,6 +21,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
             request.path[0] != '/' || strlen(request.path) != request.path_length ||
             strstr(request.path, "/../") || strstr(request.path, "//"))
             abort();
+    }
+    if (result > 0) {
+        struct byte_range range;
+        condition_range(&request, &range);
+        condition_not_modified(&request, 1);
+        condition_range_is_stale(&request, 1);
+        condition_accepts_gzip(&request);
     }
     /* A head that is whole does not depend on what follows it. */
     if (result > 0 && http_parse(bytes, (size_t)result, &request) != result)

@@ -1,6 +1,6 @@
 /* The files that are served: those of an archive, found by their paths. */
-#ifndef JITSU_WWW_SITE_H
-#define JITSU_WWW_SITE_H
+#ifndef JITSU_SITE_SITE_H
+#define JITSU_SITE_SITE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Dates in HTTP (RFC 9110, section 5.6.7). */
-#ifndef JITSU_WWW_HTTP_DATE_H
-#define JITSU_WWW_HTTP_DATE_H
+#ifndef JITSU_HTTP_DATE_H
+#define JITSU_HTTP_DATE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Media types by the ends of files' names. */
-#ifndef JITSU_WWW_MEDIA_TYPE_H
-#define JITSU_WWW_MEDIA_TYPE_H
+#ifndef JITSU_HTTP_MEDIA_TYPE_H
+#define JITSU_HTTP_MEDIA_TYPE_H
 
 #include <stddef.h>
 

@@ -1,10 +1,10 @@
-#include "www/site.h"
+#include "site/site.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "www/archive.h"
+#include "site/archive.h"
 
 #define FIRST_CAPACITY 64u /* a power of two */
 

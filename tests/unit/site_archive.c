@@ -1,4 +1,4 @@
-/* Archives as www reads them, the site made from one, and what it answers from it. */
+/* Archives as sites are read from them, and what is answered from such a site. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "www/archive.h"
-#include "www/response.h"
-#include "www/site.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "site/answer.h"
+#include "site/archive.h"
+#include "site/site.h"
 
 #define MODIFIED       784111777 /* Sun, 06 Nov 1994 08:49:37 GMT */
 #define FILE_MODE      0100644u
@@ -289,17 +291,20 @@ static void refuses_broken_fields(void **state)
     assert_null(open_site(length, &problem, &position));
 }
 
-static struct response response;
+static struct http_response response;
 
 static void ask(const struct site *site, const char *text)
 {
     static struct http_request request;
     int head = http_parse((const uint8_t *)text, strlen(text), &request);
 
-    if (head > 0)
-        response_to(site, &request, &response);
-    else
-        response_to_error(&request, -head, &response);
+    if (head > 0) {
+        response_start(&response, &request, false);
+        site_answer(site, &request, &response);
+    } else {
+        response_start(&response, &request, true);
+        http_error(&response, -head);
+    }
     assert_true(response.text_length < sizeof response.text);
     response.text[response.text_length] = '\0';
 }

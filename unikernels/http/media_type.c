@@ -1,4 +1,4 @@
-#include "www/media_type.h"
+#include "http/media_type.h"
 
 #include <string.h>
 #include <strings.h>

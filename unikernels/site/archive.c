@@ -1,4 +1,4 @@
-#include "www/archive.h"
+#include "site/archive.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* Archives as they lie in memory: cpio in the `newc` format, and tar (ustar, with GNU's and pax's
  * long names). Every offset in them is checked; nothing is copied. */
-#ifndef JITSU_WWW_ARCHIVE_H
-#define JITSU_WWW_ARCHIVE_H
+#ifndef JITSU_SITE_ARCHIVE_H
+#define JITSU_SITE_ARCHIVE_H
 
 #include <stdbool.h>
 #include <stddef.h>

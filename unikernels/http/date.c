@@ -1,4 +1,4 @@
-#include "www/http_date.h"
+#include "http/date.h"
 
 #include <ctype.h>
 #include <stdbool.h>
