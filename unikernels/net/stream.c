@@ -8,6 +8,7 @@
 #include "jitsu/console.h"
 #include "jitsu/memory.h"
 #include "lwip/tcp.h"
+#include "net/address.h"
 #include "net/network.h"
 #include "platform/platform.h"
 
@@ -169,6 +170,11 @@ void stream_read(struct stream *stream)
     exit_handler(stream);
 }
 
+struct stream_address stream_peer(const struct stream *stream)
+{
+    return network_address(&stream->pcb->remote_ip, stream->pcb->remote_port);
+}
+
 static err_t received(void *argument, struct tcp_pcb *pcb, struct pbuf *pbuf, err_t error)
 {
     struct stream *stream = argument;
@@ -232,17 +238,13 @@ static void failed(void *argument, err_t error)
     begin_leaving(stream, ABORTS);
 }
 
-static err_t accepted(void *argument, struct tcp_pcb *pcb, err_t error)
+/* A stream on that connection, or NULL if there is no memory. */
+static struct stream *attach(struct tcp_pcb *pcb, const struct stream_handler *handler)
 {
-    const struct stream_handler *handler = argument;
-
-    if (error != ERR_OK || !pcb)
-        return ERR_VAL;
     struct stream *stream = calloc(1, sizeof *stream);
-    if (!stream) {
-        tcp_abort(pcb);
-        return ERR_ABRT;
-    }
+
+    if (!stream)
+        return NULL;
     stream->pcb = pcb;
     stream->handler = handler;
     tcp_arg(pcb, stream);
@@ -256,12 +258,52 @@ static err_t accepted(void *argument, struct tcp_pcb *pcb, err_t error)
         pcb->sv = FIRST_RETRANSMISSION;
         pcb->rto = (s16_t)((pcb->sa >> 3) + pcb->sv);
     }
+    return stream;
+}
 
+static err_t accepted(void *argument, struct tcp_pcb *pcb, err_t error)
+{
+    const struct stream_handler *handler = argument;
+
+    if (error != ERR_OK || !pcb)
+        return ERR_VAL;
+    struct stream *stream = attach(pcb, handler);
+    if (!stream) {
+        tcp_abort(pcb);
+        return ERR_ABRT;
+    }
     enter(stream);
     stream->state = handler->opened(stream);
     if (!stream->state)
         stream_abort(stream);
     return exit_handler(stream);
+}
+
+static err_t connected(void *argument, struct tcp_pcb *pcb, err_t error)
+{
+    (void)pcb;
+    (void)error; /* failed() is called instead */
+    return report_room(argument);
+}
+
+struct stream *stream_connect(const struct stream_address *address,
+                              const struct stream_handler *handler, void *state)
+{
+    ip_addr_t remote = network_lwip_address(address);
+
+    start();
+    struct tcp_pcb *pcb = tcp_new_ip_type(IP_GET_TYPE(&remote));
+    struct stream *stream = pcb ? attach(pcb, handler) : NULL;
+    if (stream && tcp_connect(pcb, &remote, address->port, connected) == ERR_OK) {
+        stream->state = state;
+        return stream;
+    }
+    free(stream);
+    if (pcb) {
+        tcp_err(pcb, NULL);
+        tcp_abort(pcb);
+    }
+    return NULL;
 }
 
 void stream_listen(uint16_t port, const struct stream_handler *handler)

@@ -1,4 +1,4 @@
-/* TCP connections, as a server sees them.
+/* TCP connections: those that clients open, and those that the machine opens itself.
  *
  * All functions here are called from application_main() or from a handler's functions, never at the
  * same time as another: there is one thread. None of them waits. */
@@ -38,6 +38,28 @@ struct stream_handler {
 
 /* Accepts connections to `port` on every address of the machine. A failure ends the machine. */
 void stream_listen(uint16_t port, const struct stream_handler *handler);
+
+/* An end of a connection. */
+struct stream_address {
+    uint8_t bytes[16]; /* IPv6; an IPv4 address is mapped: ::ffff:A.B.C.D (RFC 4291, 2.5.5.2) */
+    uint32_t scope;    /* which link a link-local address is on, as the platform counts; else 0 */
+    uint16_t port;
+};
+
+/* The other end of the connection. */
+struct stream_address stream_peer(const struct stream *stream);
+
+/* Writes the address, without the port, as people do (RFC 5952). Returns `text`. */
+#define STREAM_ADDRESS_TEXT_SIZE 46
+const char *stream_address_text(const struct stream_address *address,
+                                char text[STREAM_ADDRESS_TEXT_SIZE]);
+
+/* Opens a connection to `address`. Instead of `opened`, which is not called, `writable` is called
+ * once it is open; `state` (not NULL) is the application's state for it. If it cannot be opened,
+ * only `closed` is called, later; a deadline bounds how long that may take. Returns NULL, and
+ * nothing is called, if there is no memory or no way to that address. */
+struct stream *stream_connect(const struct stream_address *address,
+                              const struct stream_handler *handler, void *state);
 
 /* How stream_write() treats the bytes it is given: it copies them, or, where they stay as they are
  * as long as the machine runs, sends them from where they lie. MORE: more bytes will follow at
