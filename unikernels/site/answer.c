@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/media_type.h"
 #include "http/date.h"
-#include "http/media_type.h"
 #include "site/conditions.h"
 
 #define LOCATION_MAX 1024

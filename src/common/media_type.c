@@ -1,4 +1,4 @@
-#include "http/media_type.h"
+#include "common/media_type.h"
 
 #include <string.h>
 #include <strings.h>
@@ -58,5 +58,5 @@ const char *media_type(const char *name, size_t length)
             if (strlen(types[i].suffix) == length - start &&
                 strncasecmp(types[i].suffix, name + start, length - start) == 0)
                 return types[i].type;
-    return "application/octet-stream";
+    return MEDIA_TYPE_UNKNOWN;
 }
