@@ -6,8 +6,8 @@ import tarfile
 MODIFIED = 784111777  # Sun, 06 Nov 1994 08:49:37 GMT
 
 
-def cpio(files):
-    """The files as an archive in the newc format."""
+def cpio(files, directories=(), file_mode=0o644):
+    """The files, after those directories, as an archive in the newc format."""
     archive = bytearray()
 
     def add(name, contents, mode):
@@ -16,8 +16,10 @@ def cpio(files):
         archive.extend(bytes(-len(archive) % 4) + contents)
         archive.extend(bytes(-len(archive) % 4))
 
+    for name in directories:
+        add(name, b"", 0o40755)
     for name, contents in files.items():
-        add(name, contents, 0o100644)
+        add(name, contents, 0o100000 | file_mode)
     add("TRAILER!!!", b"", 0)
     return bytes(archive)
 
