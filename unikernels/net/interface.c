@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "jitsu/application.h"
+#include "jitsu/boot.h"
 #include "jitsu/options.h"
 #include "lwip/etharp.h"
 #include "lwip/ethip6.h"
@@ -320,6 +321,7 @@ void network_start(void)
     receive_buffers = calloc(device->receive_buffers, sizeof *receive_buffers);
     if (!receive_buffers)
         application_fail("no memory for the network");
+    boot_phase("network device");
 
     lwip_init();
     netif_add_noaddr(&interface, NULL, interface_initialise, ethernet_input);
@@ -332,4 +334,5 @@ void network_start(void)
     if (!ip4_addr_isany_val(*netif_ip4_gw(&interface)))
         etharp_request(&interface, netif_ip4_gw(&interface));
     network_flush();
+    boot_phase("addresses");
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "jitsu/application.h"
+#include "jitsu/boot.h"
 #include "jitsu/clock.h"
 #include "jitsu/console.h"
 #include "jitsu/memory.h"
@@ -366,8 +367,10 @@ size_t stream_unacknowledged(const struct stream *stream)
 _Noreturn void network_serve(void)
 {
     start();
+    boot_phase("application");
     network_flush();
     console_write(READY, sizeof READY - 1);
+    boot_phase("ready");
     for (;;) {
         bool progress = network_poll();
         uint64_t next = timers_run();

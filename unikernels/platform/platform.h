@@ -17,6 +17,12 @@ struct network_device *platform_network_device(void);
  * because there is something to do already, there is no sleep. May return early. */
 void platform_wait(uint64_t deadline, bool (*may_sleep)(void *argument), void *argument);
 
+/* The clock's counter, from the first moment of the machine on; and what clock_now() was when it
+ * read `stamp`. Reading it costs next to nothing; the first call of the other may have to find out
+ * how fast it counts. */
+uint64_t platform_stamp(void);
+uint64_t platform_stamp_time(uint64_t stamp);
+
 /* A number that nobody outside can guess where the processor has a source of such numbers or the
  * command line gives a token, and that differs from boot to boot in any case. */
 uint64_t platform_random(void);

@@ -26,7 +26,6 @@ struct moment {
     uint32_t ticks_left;
 };
 
-static uint64_t start_stamp; /* when the kernel was entered */
 static uint64_t rate;        /* nanoseconds << 32 a count; 0: not measured yet */
 static struct moment first;
 
@@ -76,11 +75,6 @@ static void measure(void)
     rate = (ticks * NANOSECONDS_A_TICK << 32) / counts;
 }
 
-void clock_entered(void)
-{
-    start_stamp = time_stamp();
-}
-
 void clock_start(void)
 {
     uint64_t khz = told_khz();
@@ -93,9 +87,26 @@ void clock_start(void)
     first = moment_now();
 }
 
+uint64_t platform_stamp(void)
+{
+    return time_stamp();
+}
+
+static uint64_t since_entry(uint64_t stamp)
+{
+    return (uint64_t)(((unsigned __int128)(stamp - entry_stamp) * rate) >> 32);
+}
+
+uint64_t platform_stamp_time(uint64_t stamp)
+{
+    if (rate == 0)
+        measure();
+    return since_entry(stamp);
+}
+
 uint64_t clock_now(void)
 {
     if (rate == 0)
         measure();
-    return (uint64_t)(((unsigned __int128)(time_stamp() - start_stamp) * rate) >> 32);
+    return since_entry(time_stamp());
 }

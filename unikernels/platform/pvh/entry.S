@@ -40,6 +40,10 @@
 pvh_entry:
     cli
     cld
+    rdtsc
+    movl %eax, entry_stamp
+    movl %edx, entry_stamp + 4
+    lidt no_interrupts /* a fault before there are descriptor tables resets the machine */
     movl $stack_end, %esp
     movl %ebx, %esi
 
@@ -137,6 +141,14 @@ segments:
 segments_pointer:
     .word . - segments - 1
     .long segments
+
+    .globl entry_stamp
+    .balign 8
+entry_stamp:
+    .quad 0
+no_interrupts:
+    .word 0
+    .long 0
 
     .bss
     .balign 4096

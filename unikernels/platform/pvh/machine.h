@@ -46,9 +46,8 @@ void apic_route(unsigned pin); /* global interrupt number of a device, edge trig
 uint32_t apic_timer_left(void);
 void apic_timer_set(uint32_t ticks);
 
-/* clock_now() counts from clock_entered(). Where nothing tells the clock's rate, it is measured
- * from clock_start() on: the timer must not be set before clock_now() has been called. */
-void clock_entered(void);
+/* clock_now() counts from the entry of the kernel. Where nothing tells the clock's rate, it is
+ * measured from clock_start() on: the timer must not be set before clock_now() has been called. */
 void clock_start(void);
 
 /* Counted by vectors.S. */
@@ -57,6 +56,7 @@ extern volatile uint32_t timer_interrupts, device_interrupts;
 /* Symbols of image.ld and entry.S. */
 extern uint8_t image_start[], text_end[], constants_end[], image_end[];
 extern uint8_t stack_guard[], stack_end[], fault_stack_end[];
+extern const uint64_t entry_stamp; /* the time stamp counter then */
 extern uint64_t segments[], page_directories[], page_table_image[];
 
 #endif

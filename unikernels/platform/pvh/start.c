@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "jitsu/application.h"
+#include "jitsu/boot.h"
 #include "jitsu/clock.h"
 #include "jitsu/console.h"
 #include "jitsu/memory.h"
@@ -25,19 +26,23 @@ _Noreturn void machine_start(uint32_t start_info_address)
 {
     struct start_info info;
 
-    clock_entered();
+    boot_phase("processor");
     serial_start();
-    console_write(ENTERED, strlen(ENTERED));
     interrupts_start();
+    console_write(ENTERED, strlen(ENTERED));
+    boot_phase("console");
     start_info_read(start_info_address, &info);
     paging_protect();
     heap_add((void *)info.free.start, info.free.end - info.free.start);
+    boot_phase("memory");
     options_start(info.command_line);
     stack_guard_start();
     if (info.module_size > 0)
         module = (struct boot_module){(const uint8_t *)info.module_start, info.module_size};
     apic_start();
+    boot_phase("interrupts");
     clock_start();
+    boot_phase("clock");
 
     application_main();
     application_power_off();
