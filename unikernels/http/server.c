@@ -91,9 +91,11 @@ static bool send_answer(struct connection *connection)
         connection->text_sent +=
             stream_write(stream, response->text + connection->text_sent, text_left,
                          STREAM_COPY | (body_left > 0 ? STREAM_MORE : 0));
+    /* The copy that the answer owns goes before the client has acknowledged all of it. */
     if (connection->text_sent == response->text_length && body_left > 0)
-        connection->body_sent += stream_write(stream, response->body + connection->body_sent,
-                                              body_left, STREAM_IN_PLACE);
+        connection->body_sent +=
+            stream_write(stream, response->body + connection->body_sent, body_left,
+                         response->copy ? STREAM_COPY : STREAM_IN_PLACE);
     if (connection->text_sent == response->text_length &&
         connection->body_sent == response->body_length)
         return true;
