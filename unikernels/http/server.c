@@ -36,6 +36,7 @@ struct connection {
 static struct connection *least_used, *last_used;
 static size_t connection_count;
 static http_answer *answer_request;
+static bool is_stopping; /* each connection ends with its next answer */
 
 static void list_remove(struct connection *connection)
 {
@@ -107,7 +108,7 @@ static bool send_answer(struct connection *connection)
 static void finish_answer(struct connection *connection)
 {
     response_end(&connection->response);
-    if (connection->response.close || connection->client_ended)
+    if (connection->response.close || connection->client_ended || is_stopping)
         drain(connection);
     else
         expect_request(connection);
@@ -118,7 +119,7 @@ static void finish_answer(struct connection *connection)
 static void make_response(struct http_response *response, const struct http_request *request,
                           int error)
 {
-    response_start(response, request, error != 0);
+    response_start(response, request, error != 0 || is_stopping);
     if (error)
         http_error(response, error);
     else
@@ -224,6 +225,16 @@ static void expired(struct stream *stream, void *state)
     }
 }
 
+/* A head that has begun to come is a request: it is answered. */
+static void stopping(struct stream *stream, void *state)
+{
+    const struct connection *connection = state;
+
+    is_stopping = true;
+    if (connection->phase == READING && connection->head_length == 0)
+        stream_close(stream);
+}
+
 /* Ends the connection that has waited longest for a request. Returns false if none is waiting. */
 static bool make_room(void)
 {
@@ -272,6 +283,7 @@ void http_listen(uint16_t port, http_answer *answer_function)
         .ended = ended,
         .writable = writable,
         .expired = expired,
+        .stopping = stopping,
         .closed = closed,
     };
 

@@ -42,6 +42,7 @@ struct stream {
 };
 
 static size_t capacity, send_share;
+static size_t open_streams;
 
 static void compute_shares(void)
 {
@@ -73,6 +74,11 @@ size_t stream_capacity(void)
     return capacity;
 }
 
+size_t stream_count(void)
+{
+    return open_streams;
+}
+
 /* Closes or aborts the connection, tells the application, and frees the stream. Returns what lwIP
  * is to be told by the callback it is in. */
 static err_t finish(struct stream *stream)
@@ -99,6 +105,7 @@ static err_t finish(struct stream *stream)
     if (stream->state)
         stream->handler->closed(stream->state);
     free(stream);
+    open_streams--;
     return result;
 }
 
@@ -246,6 +253,7 @@ static struct stream *attach(struct tcp_pcb *pcb, const struct stream_handler *h
 
     if (!stream)
         return NULL;
+    open_streams++;
     stream->pcb = pcb;
     stream->handler = handler;
     tcp_arg(pcb, stream);
@@ -299,6 +307,8 @@ struct stream *stream_connect(const struct stream_address *address,
         stream->state = state;
         return stream;
     }
+    if (stream)
+        open_streams--;
     free(stream);
     if (pcb) {
         tcp_err(pcb, NULL);

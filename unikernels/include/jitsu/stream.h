@@ -31,6 +31,10 @@ struct stream_handler {
     /* The time set by stream_deadline() has passed. */
     void (*expired)(struct stream *stream, void *state);
 
+    /* The machine is to finish: the application ends this connection as soon as its open request is
+     * answered, at once if there is none. */
+    void (*stopping)(struct stream *stream, void *state);
+
     /* The connection is over, whoever ended it; `stream` is gone, and no function is called for it
      * again. `state` is the application's to free. */
     void (*closed)(void *state);
@@ -95,6 +99,9 @@ size_t stream_unacknowledged(const struct stream *stream);
 
 /* How many connections the machine's memory is good for. */
 size_t stream_capacity(void);
+
+/* How many connections are open now. */
+size_t stream_count(void);
 
 /* Announces that the machine is ready, then serves its network for ever. */
 _Noreturn void network_serve(void);
