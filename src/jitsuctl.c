@@ -24,6 +24,7 @@ enum option_bit {
     OPTION_FOLLOW = 8,
     OPTION_LINES = 16,
     OPTION_OUTPUT = 32,
+    OPTION_NO_COMPRESS = 64,
 };
 
 struct subcommand {
@@ -47,25 +48,21 @@ static const struct subcommand subcommands[] = {
      true},
     {"reload", "", "read the configuration again", command_reload, 0, NULL, false},
     {"stats", "", "show counters of DNS, connections and limits", command_stats, 0, NULL, false},
-    {"pack", "DIRECTORY -o FILE", "make a ramdisk for the www unikernel from a site's files",
-     command_pack, OPTION_OUTPUT, "DIRECTORY", true},
+    {"pack", "DIRECTORY -o FILE [--no-compress]",
+     "make a ramdisk for the www unikernel from a site's files", command_pack,
+     OPTION_OUTPUT | OPTION_NO_COMPRESS, "DIRECTORY", true},
     {"version", "", "show the versions of jitsuctl and jitsud", command_version, 0, NULL, false},
 };
 #define SUBCOMMANDS (sizeof subcommands / sizeof subcommands[0])
 
 static const char short_options[] = "s:jfn:o:hV";
 static const struct option long_options[] = {
-    {"socket", required_argument, NULL, 's'},
-    {"json", no_argument, NULL, 'j'},
-    {"mode", required_argument, NULL, 'm'},
-    {"for", required_argument, NULL, 'F'},
-    {"timeout", required_argument, NULL, 't'},
-    {"follow", no_argument, NULL, 'f'},
-    {"lines", required_argument, NULL, 'n'},
-    {"output", required_argument, NULL, 'o'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {NULL, 0, NULL, 0},
+    {"socket", required_argument, NULL, 's'},  {"json", no_argument, NULL, 'j'},
+    {"mode", required_argument, NULL, 'm'},    {"for", required_argument, NULL, 'F'},
+    {"timeout", required_argument, NULL, 't'}, {"follow", no_argument, NULL, 'f'},
+    {"lines", required_argument, NULL, 'n'},   {"output", required_argument, NULL, 'o'},
+    {"no-compress", no_argument, NULL, 'c'},   {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0},
 };
 
 static void print_help(void)
@@ -87,6 +84,7 @@ static void print_help(void)
          "      --for STATE      wait: off, starting, running, stopping, suspended or failed\n"
          "      --timeout TIME   wait: at most so long, such as 500ms, 10s, 2m or 1.5 (seconds)\n"
          "  -o, --output FILE    pack: the archive to write\n"
+         "      --no-compress    pack: add no FILE.br and FILE.gz\n"
          "  -h, --help           show this\n"
          "  -V, --version        show the version of jitsuctl\n"
          "\n"
@@ -176,6 +174,9 @@ static unsigned take_option(int option, struct arguments *arguments)
     case 'o':
         arguments->output = optarg;
         return OPTION_OUTPUT;
+    case 'c':
+        arguments->no_compress = true;
+        return OPTION_NO_COMPRESS;
     case 'h':
         print_help();
         exit(finish_output(EXIT_DONE));
@@ -201,8 +202,8 @@ static const struct subcommand *find_subcommand(const char *name)
 static void check_arguments(const struct subcommand *subcommand, unsigned options, int operands,
                             const struct arguments *arguments)
 {
-    static const char *const names[] = {"--mode",   "--for",   "--timeout",
-                                        "--follow", "--lines", "--output"};
+    static const char *const names[] = {"--mode",  "--for",    "--timeout",    "--follow",
+                                        "--lines", "--output", "--no-compress"};
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
         if (options & ~subcommand->options & 1u << i)

@@ -16,71 +16,7 @@
 
 #include "admin/client/pack.h"
 #include "admin/text.h"
-
-struct place {
-    char directory[PATH_MAX / 4]; /* temporary; everything is in it */
-    char site[PATH_MAX / 2], archive[PATH_MAX / 2];
-};
-
-static void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static void shell(const char *format, ...)
-{
-    char command[4 * PATH_MAX];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(command, sizeof command, format, arguments);
-    va_end(arguments);
-    if (system(command) != 0)
-        fail_msg("%s: failed", command);
-}
-
-static int set_up(void **state)
-{
-    struct place *place = calloc(1, sizeof *place);
-    strcpy(place->directory, "/tmp/jitsu-pack-XXXXXX");
-    assert_non_null(mkdtemp(place->directory));
-    snprintf(place->site, sizeof place->site, "%s/site", place->directory);
-    snprintf(place->archive, sizeof place->archive, "%s/site.cpio", place->directory);
-    shell("cd %s && mkdir -p site/css site/empty && printf hello >site/index.html && "
-          "printf 'a{}' >site/css/z.css && printf x >site/css/a.css && : >site/nothing && "
-          "chmod 600 site/index.html && chmod 755 site/css/a.css && "
-          "find site -exec touch -d @1700000000 {} +",
-          place->directory);
-    *state = place;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct place *place = *state;
-    shell("rm -rf %s", place->directory);
-    free(place);
-    return 0;
-}
-
-static void assert_packs(const struct place *place, const char *archive, unsigned files)
-{
-    struct pack_totals totals;
-    struct error error = {""};
-    if (pack_directory(place->site, archive, &totals, &error) != 0)
-        fail_msg("%s", error.text);
-    assert_int_equal(totals.files, files);
-    struct stat status;
-    assert_int_equal(stat(archive, &status), 0);
-    assert_int_equal(totals.bytes, status.st_size);
-}
-
-static void assert_refuses(const struct place *place, const char *why)
-{
-    struct pack_totals totals;
-    struct error error = {""};
-    assert_int_equal(pack_directory(place->site, place->archive, &totals, &error), -1);
-    if (!strstr(error.text, why))
-        fail_msg("\"%s\" is not in \"%s\"", why, error.text);
-    assert_int_equal(access(place->archive, F_OK), -1);
-    shell("test \"$(ls %s)\" = site", place->directory);
-}
+#include "pack_place.h"
 
 static void cpio_lists_and_unpacks_it(void **state)
 {
@@ -89,10 +25,12 @@ static void cpio_lists_and_unpacks_it(void **state)
     if (system("command -v cpio >/dev/null") != 0)
         skip();
     assert_packs(place, place->archive, 4);
-    shell("cd %s && printf '%%s\\n' css css/a.css css/z.css empty index.html nothing >expected && "
+    shell("cd %s && printf '%%s\\n' .jitsu/index css css/a.css css/z.css empty index.html nothing "
+          ">expected && "
           "cpio --quiet -it <site.cpio >listed && diff expected listed",
           place->directory);
-    shell("cd %s && mkdir out && cd out && cpio --quiet -idm <../site.cpio && diff -r ../site . && "
+    shell("cd %s && mkdir out && cd out && cpio --quiet -idm <../site.cpio && rm -r .jitsu && diff "
+          "-r ../site . && "
           "test \"$(stat -c %%Y css/a.css)\" = 1700000000 && test \"$(stat -c %%a index.html)\" = "
           "644 && "
           "test \"$(stat -c %%a css/a.css)\" = 755",
@@ -164,9 +102,12 @@ static void what_cannot_be_read_or_written_is_named(void **state)
     struct pack_totals totals;
     struct error error;
 
-    assert_int_equal(pack_directory("/nonexistent", place->archive, &totals, &error), -1);
+    assert_int_equal(
+        pack_directory("/nonexistent", place->archive, &place->options, &totals, &error), -1);
     assert_non_null(strstr(error.text, "cannot open /nonexistent: No such file"));
-    assert_int_equal(pack_directory(place->site, "/nonexistent/site.cpio", &totals, &error), -1);
+    assert_int_equal(
+        pack_directory(place->site, "/nonexistent/site.cpio", &place->options, &totals, &error),
+        -1);
     assert_non_null(strstr(error.text, "cannot write /nonexistent/site.cpio"));
 }
 
@@ -179,7 +120,8 @@ static void an_old_archive_survives_a_failure(void **state)
     assert_packs(place, place->archive, 4);
     shell("cp %s %s/old && mkfifo %s/site/pipe", place->archive, place->directory,
           place->directory);
-    assert_int_equal(pack_directory(place->site, place->archive, &totals, &error), -1);
+    assert_int_equal(pack_directory(place->site, place->archive, &place->options, &totals, &error),
+                     -1);
     shell("cmp %s %s/old && rm %s/old && test \"$(ls %s)\" = \"site\nsite.cpio\"", place->archive,
           place->directory, place->directory, place->directory);
 }
@@ -205,13 +147,19 @@ static void durations_and_sizes_read_well(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(cpio_lists_and_unpacks_it, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_same_site_gives_the_same_bytes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(links_below_the_directory_are_followed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(links_that_lead_out_are_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_archive_does_not_contain_itself, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_cannot_be_read_or_written_is_named, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_old_archive_survives_a_failure, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(cpio_lists_and_unpacks_it, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(the_same_site_gives_the_same_bytes, place_set_up,
+                                        place_tear_down),
+        cmocka_unit_test_setup_teardown(links_below_the_directory_are_followed, place_set_up,
+                                        place_tear_down),
+        cmocka_unit_test_setup_teardown(links_that_lead_out_are_refused, place_set_up,
+                                        place_tear_down),
+        cmocka_unit_test_setup_teardown(the_archive_does_not_contain_itself, place_set_up,
+                                        place_tear_down),
+        cmocka_unit_test_setup_teardown(what_cannot_be_read_or_written_is_named, place_set_up,
+                                        place_tear_down),
+        cmocka_unit_test_setup_teardown(an_old_archive_survives_a_failure, place_set_up,
+                                        place_tear_down),
         cmocka_unit_test(durations_and_sizes_read_well),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@ struct arguments {
     const char *mode, *state, *output; /* --mode, --for, --output; NULL if not given */
     double timeout;                    /* --timeout, seconds; negative: none */
     int64_t lines;                     /* --lines; negative: all */
-    bool json, follow;
+    bool json, follow, no_compress;
 };
 
 typedef int command_function(const struct arguments *arguments);

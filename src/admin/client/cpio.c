@@ -3,11 +3,15 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static void put(struct cpio *cpio, const void *bytes, size_t length)
 {
-    cpio->written += fwrite(bytes, 1, length, cpio->stream);
+    if (cpio->failure)
+        return;
+    if (fwrite(bytes, 1, length, cpio->stream) == length)
+        cpio->written += length;
+    else
+        cpio->failure = errno;
 }
 
 /* Headers with their names, and data, begin at multiples of 4. */
@@ -38,37 +42,45 @@ static void put_header(struct cpio *cpio, const char *name, uint32_t inode, mode
     align(cpio);
 }
 
-void cpio_directory(struct cpio *cpio, const char *name, time_t modified)
+void cpio_directory(struct cpio *cpio, const char *name)
 {
-    put_header(cpio, name, ++cpio->entries, S_IFDIR | 0755, modified, 0);
+    put_header(cpio, name, ++cpio->entries, S_IFDIR | 0755, 0, 0);
 }
 
-int cpio_file(struct cpio *cpio, const char *name, mode_t mode, time_t modified, off_t size,
-              int descriptor, struct error *error)
+void cpio_file_begin(struct cpio *cpio, const char *name, mode_t mode, time_t modified,
+                     uint32_t size)
+{
+    put_header(cpio, name, ++cpio->entries, S_IFREG | (mode & 0111 ? 0755 : 0644), modified, size);
+}
+
+void cpio_file_bytes(struct cpio *cpio, const void *bytes, size_t length)
+{
+    put(cpio, bytes, length);
+}
+
+void cpio_file_end(struct cpio *cpio)
+{
+    align(cpio);
+}
+
+int cpio_append(struct cpio *cpio, FILE *from)
 {
     char buffer[65536];
+    size_t length;
 
-    if (size > UINT32_MAX)
-        return error_set(error, "%s: larger than the 4 GiB that a cpio archive can hold", name);
-    put_header(cpio, name, ++cpio->entries, S_IFREG | (mode & 0111 ? 0755 : 0644), modified,
-               (uint32_t)size);
-    while (size > 0) {
-        size_t wanted = size < (off_t)sizeof buffer ? (size_t)size : sizeof buffer;
-        ssize_t got = read(descriptor, buffer, wanted);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return error_set_errno(error, "cannot read %s", name);
-        if (got == 0)
-            return error_set(error, "%s became shorter while it was read", name);
-        put(cpio, buffer, (size_t)got);
-        size -= got;
-    }
-    align(cpio);
-    return 0;
+    rewind(from);
+    while ((length = fread(buffer, 1, sizeof buffer, from)) > 0)
+        put(cpio, buffer, length);
+    return ferror(from) ? -1 : 0;
 }
 
 void cpio_trailer(struct cpio *cpio)
 {
-    put_header(cpio, "TRAILER!!!", 0, 0, 0, 0);
+    put_header(cpio, CPIO_TRAILER, 0, 0, 0, 0);
+}
+
+void cpio_flush(struct cpio *cpio)
+{
+    if (!cpio->failure && fflush(cpio->stream) != 0)
+        cpio->failure = errno;
 }

@@ -5,9 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/openat2.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "admin/client/commands.h"
-#include "admin/client/cpio.h"
-#include "admin/client/output.h"
-#include "common/descriptor.h"
+#include "admin/client/packing.h"
 
 /* The directories that lead to where the walk is: to notice a link that leads back up. */
 struct ancestor {
@@ -27,24 +22,12 @@ struct ancestor {
     ino_t inode;
 };
 
-struct packing {
-    struct cpio cpio;
-    int root;                     /* descriptor of the directory to pack */
-    const char *directory;        /* its path, for messages */
-    struct stat output, previous; /* what must not pack itself */
-    bool has_previous;
-    unsigned files;
-    char path[PATH_MAX]; /* of the entry, from the root; "" is the root */
-    struct error *error;
-};
-
-static bool same_file(const struct stat *a, const struct stat *b)
+bool packing_same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Opens the entry at packing->path, following links that stay below the root. */
-static int open_entry(struct packing *packing, int flags)
+int packing_open(struct packing *packing, int flags)
 {
     struct open_how how = {
         .flags = (unsigned)(O_CLOEXEC | flags),
@@ -63,20 +46,53 @@ static int open_entry(struct packing *packing, int flags)
     return descriptor;
 }
 
+int packing_no_memory(struct packing *packing, const char *path)
+{
+    return error_set(packing->error, "no memory for %s/%s", packing->directory, path);
+}
+
+/* Adds the entry that was found first of those in the queue, if there is one. */
+static int add_oldest(struct packing *packing, bool *none)
+{
+    struct packed_entry *entry = compress_queue_take(packing->queue);
+    int result = 0;
+
+    *none = !entry;
+    if (!entry)
+        return 0;
+    if (entry->no_memory)
+        result = packing_no_memory(packing, entry->path);
+    else
+        site_archive_add(&packing->archive, entry);
+    packed_entry_free(entry);
+    return result == 0 ? site_archive_check(&packing->archive, packing->error) : result;
+}
+
+int packing_drain(struct packing *packing)
+{
+    bool none = false;
+
+    while (!none)
+        if (add_oldest(packing, &none) != 0)
+            return -1;
+    return 0;
+}
+
+int packing_put(struct packing *packing, struct packed_entry *entry)
+{
+    bool none;
+
+    while (compress_queue_is_full(packing->queue))
+        if (add_oldest(packing, &none) != 0) {
+            packed_entry_free(entry);
+            return -1;
+        }
+    compress_queue_add(packing->queue, entry);
+    return 0;
+}
+
 static int walk(struct packing *packing, int descriptor, const struct stat *status,
                 const struct ancestor *up);
-
-static int pack_file(struct packing *packing, const struct stat *status)
-{
-    int descriptor = open_entry(packing, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    if (descriptor == -1)
-        return -1;
-    int result = cpio_file(&packing->cpio, packing->path, status->st_mode, status->st_mtime,
-                           status->st_size, descriptor, packing->error);
-    close(descriptor);
-    packing->files++;
-    return result;
-}
 
 static int pack_subdirectory(struct packing *packing, const struct stat *status,
                              const struct ancestor *up)
@@ -85,17 +101,22 @@ static int pack_subdirectory(struct packing *packing, const struct stat *status,
         if (ancestor->device == status->st_dev && ancestor->inode == status->st_ino)
             return error_set(packing->error, "%s/%s: a symbolic link that leads back up",
                              packing->directory, packing->path);
-    int descriptor = open_entry(packing, O_RDONLY | O_DIRECTORY);
+    int descriptor = packing_open(packing, O_RDONLY | O_DIRECTORY);
     if (descriptor == -1)
         return -1;
-    cpio_directory(&packing->cpio, packing->path, status->st_mtime);
+    struct packed_entry *entry = packed_entry_new(packing->path, status->st_mode, 0, false);
+    int result = entry ? packing_put(packing, entry) : packing_no_memory(packing, packing->path);
+    if (result != 0) {
+        close(descriptor);
+        return -1;
+    }
     return walk(packing, descriptor, status, up);
 }
 
 static int pack_entry(struct packing *packing, const struct ancestor *up)
 {
     struct stat status;
-    int descriptor = open_entry(packing, O_PATH);
+    int descriptor = packing_open(packing, O_PATH);
     if (descriptor == -1)
         return -1;
     int result = fstat(descriptor, &status);
@@ -103,11 +124,10 @@ static int pack_entry(struct packing *packing, const struct ancestor *up)
     if (result != 0)
         return error_set_errno(packing->error, "cannot look at %s/%s", packing->directory,
                                packing->path);
-    if (same_file(&status, &packing->output) ||
-        (packing->has_previous && same_file(&status, &packing->previous)))
+    if (packing->has_previous && packing_same_file(&status, &packing->previous))
         return 0;
     if (S_ISREG(status.st_mode))
-        return pack_file(packing, &status);
+        return packing_file(packing, &status);
     if (S_ISDIR(status.st_mode))
         return pack_subdirectory(packing, &status, up);
     return error_set(packing->error, "%s/%s: neither a file nor a directory", packing->directory,
@@ -134,6 +154,10 @@ static int pack_named(struct packing *packing, const char *name, const struct an
 
     if (written < 0 || (size_t)written >= sizeof packing->path - length)
         result = error_set(packing->error, "%s/%s: a longer path than there may be",
+                           packing->directory, packing->path);
+    else if (strcmp(packing->path, CPIO_TRAILER) == 0 ||
+             strcmp(packing->path, SITE_ARCHIVE_INDEX_DIRECTORY) == 0)
+        result = error_set(packing->error, "%s/%s: a name that the archive needs for itself",
                            packing->directory, packing->path);
     else
         result = pack_entry(packing, up);
@@ -167,7 +191,7 @@ static int walk(struct packing *packing, int descriptor, const struct stat *stat
 static int pack_root(struct packing *packing)
 {
     struct stat status;
-    int descriptor = open_entry(packing, O_RDONLY | O_DIRECTORY);
+    int descriptor = packing_open(packing, O_RDONLY | O_DIRECTORY);
 
     if (descriptor == -1)
         return -1;
@@ -177,89 +201,25 @@ static int pack_root(struct packing *packing)
     }
     if (walk(packing, descriptor, &status, NULL) != 0)
         return -1;
-    cpio_trailer(&packing->cpio);
-    return 0;
+    return packing_drain(packing);
 }
 
-/* Writes the archive to `descriptor`, which it closes. */
-static int write_archive(struct packing *packing, int descriptor, const char *file)
+int pack_directory(const char *directory, const char *file, const struct pack_options *options,
+                   struct pack_totals *totals, struct error *error)
 {
-    int result = -1;
-
-    packing->has_previous = stat(file, &packing->previous) == 0;
-    packing->cpio.stream = fdopen(descriptor, "w");
-    if (!packing->cpio.stream) {
-        error_set_errno(packing->error, "cannot write %s", file);
-        close(descriptor);
-        return -1;
-    }
-    if (fstat(descriptor, &packing->output) != 0)
-        error_set_errno(packing->error, "cannot write %s", file);
-    else
-        result = pack_root(packing);
-    if (result == 0 && (fflush(packing->cpio.stream) != 0 || ferror(packing->cpio.stream) ||
-                        fsync(descriptor) != 0))
-        result = error_set_errno(packing->error, "cannot write %s", file);
-    fclose(packing->cpio.stream);
-    return result;
-}
-
-/* A new file beside `file` with the mode that a new file gets; its name goes into `name`. */
-static int make_temporary(const char *file, char name[PATH_MAX], struct error *error)
-{
-    mode_t mask = umask(0);
-    umask(mask);
-    if (snprintf(name, PATH_MAX, "%s.XXXXXX", file) >= PATH_MAX)
-        return error_set(error, "%s: a longer path than there may be", file);
-    int descriptor = mkostemp(name, O_CLOEXEC);
-    if (descriptor == -1)
-        return error_set_errno(error, "cannot write %s", file);
-    if (fchmod(descriptor, 0666 & ~mask) == 0)
-        return descriptor;
-    error_set_errno(error, "cannot write %s", file);
-    close(descriptor);
-    unlink(name);
-    return -1;
-}
-
-int pack_directory(const char *directory, const char *file, struct pack_totals *totals,
-                   struct error *error)
-{
-    struct packing packing = {.directory = directory, .error = error};
-    char temporary[PATH_MAX];
+    struct packing packing = {.options = options, .directory = directory, .error = error};
     int result = -1;
 
     packing.root = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (packing.root == -1)
         return error_set_errno(error, "cannot open %s", directory);
-    int descriptor = make_temporary(file, temporary, error);
-    if (descriptor == -1)
-        goto done;
-    result = write_archive(&packing, descriptor, file);
-    if (result == 0 && rename(temporary, file) != 0)
-        result = error_set_errno(error, "cannot replace %s", file);
-    if (result != 0)
-        unlink(temporary);
-    *totals = (struct pack_totals){packing.files, packing.cpio.written};
-done:
+    packing.has_previous = stat(file, &packing.previous) == 0;
+    if (site_archive_open(&packing.archive, file, error) == 0 &&
+        (packing.queue = compress_queue_open(error)) && pack_root(&packing) == 0)
+        result = site_archive_finish(&packing.archive, error);
+    *totals = packing.archive.totals;
+    compress_queue_close(packing.queue);
+    site_archive_close(&packing.archive);
     close(packing.root);
     return result;
-}
-
-int command_pack(const struct arguments *arguments)
-{
-    struct pack_totals totals;
-    struct error error;
-    char size[TEXT_SIZE];
-
-    if (pack_directory(arguments->operand, arguments->output, &totals, &error) != 0) {
-        print_error("%s", error.text);
-        return EXIT_REFUSED;
-    }
-    if (arguments->json)
-        printf("{\"ok\":true,\"files\":%u,\"bytes\":%ju}\n", totals.files, (uintmax_t)totals.bytes);
-    else
-        printf("%s: %u files, %s\n", arguments->output, totals.files,
-               text_size(totals.bytes, size));
-    return finish_output(EXIT_DONE);
 }
