@@ -9,30 +9,16 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
+
+import lab
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 KEYS = {"left": "\ue012", "up": "\ue013", "right": "\ue014", "down": "\ue015", "tab": "\ue004", "enter": "\ue007",
         "control": "\ue009"}
-PATIENCE = 60
 
 
 class WebDriverError(Exception):
     pass
-
-
-def children_of(pid):
-    """The living descendants of a process."""
-    parents = {}
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError):
-            with open(f"/proc/{entry}/stat") as file:
-                parents[int(entry)] = int(file.read().rpartition(")")[2].split()[1])
-    found, frontier = [], {pid}
-    while frontier:
-        frontier = {child for child, parent in parents.items() if parent in frontier}
-        found += frontier
-    return found
 
 
 class Browser:
@@ -64,7 +50,7 @@ class Browser:
                 "browserName": "chrome", "goog:chromeOptions": options,
                 "goog:loggingPrefs": {"browser": "ALL"}}}})
             self.session = answer["sessionId"]
-            self.processes = children_of(self.driver.pid)
+            self.processes = lab.descendants(self.driver.pid)
             self.show(width, height, dark=dark, touch=touch)
         except BaseException:
             self.close()
@@ -77,17 +63,18 @@ class Browser:
         raise WebDriverError(f"chromedriver ended with status {self.driver.wait()}")
 
     def close(self):
-        processes = set(self.processes) | set(children_of(self.driver.pid))
+        """Ends the browser and, by their numbers, whatever of its processes is still there."""
+        processes = {*self.processes, *lab.descendants(self.driver.pid)}
         if self.session:
             with contextlib.suppress(OSError, WebDriverError, http.client.HTTPException):
                 self.request("DELETE", f"/session/{self.session}")
-        processes |= set(children_of(self.driver.pid))
+        processes = [pid for pid in processes if "chrom" in lab.command_line(pid)]
         self.driver.kill()
         self.driver.communicate()
         for pid in processes:
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
-                if b"chrom" in file.read():
-                    os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        lab.wait_until(lambda: all(lab.state_of(pid) in ("Z", "gone") for pid in processes), "Chromium is gone")
         shutil.rmtree(self.profile, ignore_errors=True)
 
     def __enter__(self):
@@ -99,7 +86,7 @@ class Browser:
     # --- the protocol ---
 
     def request(self, method, path, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=lab.PATIENCE)
         with contextlib.closing(connection):
             connection.request(method, path, None if body is None else json.dumps(body),
                                {"Content-Type": "application/json; charset=utf-8"})
@@ -167,16 +154,9 @@ class Browser:
                 {"type": "pointerMove", "duration": 50, "origin": "pointer", "x": x, "y": y},
                 {"type": "pointerUp", "button": 0}]}]})
 
-    def wait_until(self, script, *arguments, what=None):
-        """Polls until the function body returns something true, and returns it."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            value = self.run(script, *arguments)
-            if value:
-                return value
-            if time.monotonic() > deadline:
-                raise AssertionError(f"waited {PATIENCE} s in vain: {what or script}")
-            time.sleep(0.02)
+    def wait_until(self, script, *arguments):
+        """Polls until the body of a function returns something true, and returns it."""
+        return lab.wait_until(lambda: self.run(script, *arguments), script)
 
     def complaints(self):
         """What the browser's console has been told that is not merely information, since the last time."""
