@@ -69,6 +69,12 @@ static inline uint32_t reader_u32(struct reader *reader)
     return b ? (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3] : 0;
 }
 
+static inline uint64_t reader_u64(struct reader *reader)
+{
+    uint64_t high = reader_u32(reader);
+    return high << 32 | reader_u32(reader);
+}
+
 static inline struct writer writer_over(void *bytes, size_t capacity)
 {
     return (struct writer){.bytes = bytes, .capacity = capacity};
@@ -109,6 +115,12 @@ static inline void writer_u32(struct writer *writer, uint32_t value)
     uint8_t b[4] = {(uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8),
                     (uint8_t)value};
     writer_bytes(writer, b, sizeof b);
+}
+
+static inline void writer_u64(struct writer *writer, uint64_t value)
+{
+    writer_u32(writer, (uint32_t)(value >> 32));
+    writer_u32(writer, (uint32_t)value);
 }
 
 #endif
