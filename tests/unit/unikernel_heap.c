@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "libc/heap.h"
+#include "platform/platform.h"
 
 void *image_malloc(size_t size);
 void *image_calloc(size_t count, size_t size);
@@ -104,12 +105,48 @@ static void moves_contents_of_a_block_that_grows(void **state)
     image_free(block);
 }
 
+static jmp_buf fatal;
+
+_Noreturn void platform_fatal(const char *reason)
+{
+    assert_non_null(strstr(reason, "freed twice"));
+    longjmp(fatal, 1);
+}
+
+/* Does giving it back end the machine? */
+static bool is_fatal_to_free(void *block)
+{
+    if (setjmp(fatal))
+        return true;
+    image_free(block);
+    return false;
+}
+
+static void notices_when_it_is_misused(void **state)
+{
+    uint8_t *block = image_malloc(100), *next = image_malloc(100);
+
+    (void)state;
+    assert_non_null(block);
+    assert_non_null(next);
+    uint8_t kept[32];
+    memcpy(kept, next - 16, sizeof kept);
+    memset(block, 'x', 120);
+    assert_true(is_fatal_to_free(block));
+    memcpy(next - 16, kept, sizeof kept);
+    assert_false(is_fatal_to_free(block));
+    assert_true(is_fatal_to_free(block));
+    assert_false(is_fatal_to_free(next));
+    assert_true(is_fatal_to_free(next));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_all_back),
         cmocka_unit_test(refuses_what_it_does_not_have),
         cmocka_unit_test(moves_contents_of_a_block_that_grows),
+        cmocka_unit_test(notices_when_it_is_misused),
     };
     return cmocka_run_group_tests(tests, add_memory, NULL);
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform/platform.h"
+
 #define GRAIN          16u /* sizes and addresses are multiples of it */
 #define SPLIT_BITS     3u
 #define SPLITS         (1u << SPLIT_BITS)
@@ -187,6 +189,8 @@ void free(void *memory)
     struct block *after = block_after(block);
     struct block *before = block->before;
 
+    if (block_is_free(block) || after->before != block)
+        platform_fatal("memory was freed twice, or written to beyond its end");
     if (block_is_free(after)) {
         list_remove(after);
         block->size_and_free += sizeof(struct block) + block_size(after);

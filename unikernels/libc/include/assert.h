@@ -4,6 +4,12 @@
 
 #include "platform/platform.h"
 
-#define assert(condition) ((condition) ? (void)0 : platform_fatal("assertion failed: " #condition))
+#define ASSERT_TEXT_OF(number) #number
+#define ASSERT_TEXT(number)    ASSERT_TEXT_OF(number)
+
+#define assert(condition)                                                                          \
+    ((condition) ? (void)0                                                                         \
+                 : platform_fatal("assertion failed: " #condition ", " __FILE__                    \
+                                  ":" ASSERT_TEXT(__LINE__)))
 
 #endif

@@ -26,7 +26,7 @@ struct moment {
     uint32_t ticks_left;
 };
 
-static uint64_t rate;        /* nanoseconds << 32 a count; 0: not measured yet */
+static uint64_t rate; /* nanoseconds << 32 a count; 0: not measured yet */
 static struct moment first;
 
 /* The host may take the processor away between the two readings: the closest of a few tries. */

@@ -173,6 +173,6 @@ stack_guard:
     .skip 64 * 1024
 stack_end:
 fault_stack:
-    .skip 4096
+    .skip 8192
     .globl fault_stack_end
 fault_stack_end:

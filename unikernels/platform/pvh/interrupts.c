@@ -1,7 +1,4 @@
-/* Descriptor tables, and the report of an exception. */
-#include <string.h>
-
-#include "jitsu/console.h"
+/* Descriptor tables: what the processor does at an interrupt and at an exception. */
 #include "platform/pvh/machine.h"
 #include "platform/pvh/processor.h"
 #include "platform/pvh/vectors.h"
@@ -11,10 +8,7 @@
 #define TASK_ENTRY      3 /* of the segments: two of them */
 #define INTERRUPT_GATE  0x8e
 #define EXCEPTION_COUNT 32
-#define FAULT_STACK     1 /* of the task state: for faults that a broken stack may have caused */
-
-#define EXCEPTION_DOUBLE_FAULT 8
-#define EXCEPTION_PAGE_FAULT   14
+#define FAULT_STACK     1 /* of the task state: exceptions have one to themselves */
 
 struct gate {
     uint16_t offset_low;
@@ -37,12 +31,6 @@ struct task_state {
     uint16_t port_map;
 } __attribute__((packed));
 _Static_assert(sizeof(struct task_state) == 104, "the processor's layout");
-
-struct registers {
-    uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15;
-    uint64_t vector, code;
-    uint64_t rip, cs, flags, rsp, ss;
-};
 
 static struct gate gates[VECTOR_SPURIOUS + 1];
 static struct task_state task_state;
@@ -68,8 +56,7 @@ void interrupts_start(void)
     } __attribute__((packed)) table = {sizeof gates - 1, (uintptr_t)gates};
 
     for (unsigned i = 0; i < EXCEPTION_COUNT; i++)
-        set_gate(i, (uintptr_t)exception_vectors + i * EXCEPTION_VECTOR_SIZE,
-                 i == EXCEPTION_DOUBLE_FAULT || i == EXCEPTION_PAGE_FAULT ? FAULT_STACK : 0);
+        set_gate(i, (uintptr_t)exception_vectors + i * EXCEPTION_VECTOR_SIZE, FAULT_STACK);
     set_gate(VECTOR_TIMER, (uintptr_t)timer_vector, 0);
     set_gate(VECTOR_DEVICE, (uintptr_t)device_vector, 0);
     set_gate(VECTOR_SPURIOUS, (uintptr_t)spurious_vector, 0);
@@ -81,50 +68,4 @@ void interrupts_start(void)
                            UINT64_C(0x89) << 40 | (task >> 24 & 0xff) << 56;
     segments[TASK_ENTRY + 1] = task >> 32;
     __asm__ volatile("ltr %w0" : : "r"(TASK_SEGMENT));
-}
-
-static const char *exception_name(uint64_t vector)
-{
-    static const char *const names[] = {
-        "division error",
-        "debug exception",
-        "NMI",
-        "breakpoint",
-        "overflow",
-        "bound exceeded",
-        "invalid instruction",
-        "no floating-point unit",
-        "double fault",
-        "coprocessor overrun",
-        "invalid task state",
-        "segment not present",
-        "stack fault",
-        "protection fault",
-        "page fault",
-        "exception 15",
-        "floating-point error",
-        "alignment error",
-        "machine check",
-        "SIMD error",
-    };
-    return vector < sizeof names / sizeof names[0] ? names[vector] : "exception";
-}
-
-void exception_report(const struct registers *r)
-{
-    static bool reporting;
-    uint64_t address;
-
-    if (reporting)
-        power_off(POWER_OFF_FATAL);
-    reporting = true;
-    __asm__("mov %%cr2, %0" : "=r"(address));
-    console_print("\njitsu: fatal: %s (vector %lu, code %lx) at %lx, address %lx\n",
-                  exception_name(r->vector), r->vector, r->code, r->rip, address);
-    console_print("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->rax, r->rbx, r->rcx, r->rdx);
-    console_print("rsi %016lx rdi %016lx rbp %016lx rsp %016lx\n", r->rsi, r->rdi, r->rbp, r->rsp);
-    console_print("r8  %016lx r9  %016lx r10 %016lx r11 %016lx\n", r->r8, r->r9, r->r10, r->r11);
-    console_print("r12 %016lx r13 %016lx r14 %016lx r15 %016lx\n", r->r12, r->r13, r->r14, r->r15);
-    console_print("flags %lx\n", r->flags);
-    power_off(POWER_OFF_FATAL);
 }

@@ -9,7 +9,7 @@
 /* The 16550 at 0x3f8. serial_start() is first of all: everything after it can say what is wrong. */
 void serial_start(void);
 
-/* Ends the machine with a failure, like platform_fatal(), with a format. */
+/* Ends the machine with a failure, like platform_fatal(), with a format; registers are shown. */
 _Noreturn void machine_fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Ends the machine; the statuses with which QEMU exits are in power.c. */
@@ -28,12 +28,13 @@ struct start_info {
     const char *command_line; /* ended by a NUL */
     uint64_t module_start, module_size;
     struct memory_range free;
+    uint64_t memory_end; /* behind all of it, below 3 GiB */
 };
 void start_info_read(uint32_t address, struct start_info *info);
 
-/* Makes code read-only, data not executable, and leaves out the first page and the one below the
- * stack. */
-void paging_protect(void);
+/* Makes code and constants read-only and all else not executable, and leaves out the first page,
+ * the one below the stack, and what lies between the memory's end and the devices. */
+void paging_protect(uint64_t memory_end);
 
 /* From here on nobody can guess the value that guards the stack (-fstack-protector). A function
  * that was entered before must not return. */

@@ -3,6 +3,8 @@
 
 #define PAGE           4096u
 #define PAGES          512u
+#define LARGE_PAGE     (PAGE * PAGES)
+#define DEVICES        (UINT64_C(3) << 30)
 #define PRESENT        UINT64_C(1)
 #define WRITABLE       UINT64_C(2)
 #define NOT_EXECUTABLE (UINT64_C(1) << 63)
@@ -19,7 +21,7 @@ static uint64_t page_flags(uintptr_t page, uint64_t data)
     return page < (uintptr_t)text_end ? PRESENT : data;
 }
 
-void paging_protect(void)
+void paging_protect(uint64_t memory_end)
 {
     uint64_t data = PRESENT | (no_execute ? NOT_EXECUTABLE : 0);
 
@@ -28,6 +30,8 @@ void paging_protect(void)
         page_table_image[i] = flags ? i * PAGE | flags : 0;
     }
     page_directories[0] = (uintptr_t)page_table_image | PRESENT | WRITABLE;
+    for (size_t i = (memory_end + LARGE_PAGE - 1) / LARGE_PAGE; i < DEVICES / LARGE_PAGE; i++)
+        page_directories[i] = 0;
 
     uintptr_t top;
     __asm__ volatile("mov %%cr3, %0; mov %0, %%cr3" : "=r"(top) : : "memory");

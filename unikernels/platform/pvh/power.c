@@ -4,14 +4,7 @@
  * 1); where it is missing the write does nothing, and the processor is made to reset by a triple
  * fault, which ends a QEMU that runs with -no-reboot. A machine that is done does only the latter:
  * QEMU's status is 0 then. */
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "jitsu/application.h"
-#include "jitsu/console.h"
-#include "platform/platform.h"
 #include "platform/pvh/machine.h"
 #include "platform/pvh/processor.h"
 
@@ -32,44 +25,7 @@ _Noreturn void power_off(enum power_off reason)
     __builtin_unreachable();
 }
 
-static _Noreturn void fatal(const char *format, va_list arguments)
-{
-    char text[256];
-
-    vsnprintf(text, sizeof text, format, arguments);
-    console_write("\njitsu: fatal: ", 15);
-    console_write(text, strlen(text));
-    console_write("\n", 1);
-    power_off(POWER_OFF_FATAL);
-}
-
-_Noreturn void machine_fatal(const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    fatal(format, arguments);
-}
-
-_Noreturn void platform_fatal(const char *reason)
-{
-    machine_fatal("%s", reason);
-}
-
-_Noreturn void application_fail(const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    fatal(format, arguments);
-}
-
 _Noreturn void application_power_off(void)
 {
     power_off(POWER_OFF_DONE);
-}
-
-_Noreturn void abort(void)
-{
-    machine_fatal("aborted");
 }

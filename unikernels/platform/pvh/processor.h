@@ -57,6 +57,15 @@ static inline struct cpuid cpuid(uint32_t leaf)
     return r;
 }
 
+/* Where the last page fault was. */
+static inline uint64_t fault_address(void)
+{
+    uint64_t address;
+
+    __asm__ volatile("mov %%cr2, %0" : "=r"(address));
+    return address;
+}
+
 static inline void interrupts_off(void)
 {
     __asm__ volatile("cli" : : : "memory");

@@ -16,5 +16,5 @@ void stack_guard_start(void)
 
 _Noreturn void __stack_chk_fail(void)
 {
-    machine_fatal("the stack was overwritten");
+    platform_fatal("a function's buffer on the stack was overrun");
 }

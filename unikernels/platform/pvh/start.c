@@ -32,7 +32,7 @@ _Noreturn void machine_start(uint32_t start_info_address)
     console_write(ENTERED, strlen(ENTERED));
     boot_phase("console");
     start_info_read(start_info_address, &info);
-    paging_protect();
+    paging_protect(info.memory_end);
     heap_add((void *)info.free.start, info.free.end - info.free.start);
     boot_phase("memory");
     options_start(info.command_line);

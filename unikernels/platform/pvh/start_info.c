@@ -68,6 +68,7 @@ static void read_memory_map(const struct hvm_start_info *loader, struct start_in
     const struct hvm_memory *entries = (const struct hvm_memory *)loader->memory_map;
     const struct memory_range module = {info->module_start, info->module_start + info->module_size};
 
+    info->memory_end = module.end;
     if (loader->version < 1 || loader->memory_map == 0 || loader->memory_map_count > ENTRIES_MAX ||
         !mapped(loader->memory_map, loader->memory_map_count * sizeof *entries))
         machine_fatal("the loader gives no memory map");
@@ -78,6 +79,8 @@ static void read_memory_map(const struct hvm_start_info *loader, struct start_in
         uint64_t room = MAPPED_END - entry->address;
         struct memory_range range = {entry->address,
                                      entry->address + (entry->size < room ? entry->size : room)};
+        if (range.end > info->memory_end)
+            info->memory_end = range.end;
         range = without(range, (struct memory_range){0, (uintptr_t)image_end});
         if (module.end > module.start)
             range = without(range, module);

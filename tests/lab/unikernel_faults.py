@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Whatever goes wrong in a machine, it says so in words and ends: mistakes of programs, one of each kind (the image `faults`
+makes them), faults while a fault is reported and before faults can be. jitsud tells why."""
+
+import os
+import re
+import subprocess
+import tempfile
+
+import lab
+from machine import Machine
+
+FAULTS = lab.image("faults.elf")
+SYMBOLS = FAULTS + ".debug"
+
+STATUS_FATAL = 33
+STATUS_RESET = 0
+
+# What the console says of each kind of mistake.
+REASONS = {
+    "read-null": r"read through a null pointer \(address 0\) at [0-9a-f]+",
+    "write-null": r"write through a null pointer \(address 8\) at [0-9a-f]+",
+    "call-null": r"call through a null pointer \(address 0\) at 0",
+    "write-code": r"write to code \(address 10[0-9a-f]+\) at [0-9a-f]+",
+    "write-constant": r"write to constants \(address 1[0-9a-f]+\) at [0-9a-f]+",
+    "run-data": r"execution of data \(address 1[0-9a-f]+\) at [0-9a-f]+",
+    "run-stack": r"execution of the stack \(address 1[0-9a-f]+\) at [0-9a-f]+",
+    "run-heap": r"execution of the heap \(address [0-9a-f]+\) at [0-9a-f]+",
+    "read-unmapped": r"read of memory that is not there \(address 90000000\) at [0-9a-f]+",
+    "jump-unmapped": r"execution of memory that is not there \(address 90000000\) at 90000000",
+    "jump-wild": r"wild address, or data that is not aligned, at 1234567890abcdef",
+    "misalign": r"wild address, or data that is not aligned, at [0-9a-f]+",
+    "divide": r"division by zero, or with too large a result, at [0-9a-f]+",
+    "instruction": r"invalid instruction at [0-9a-f]+",
+    "recurse": r"stack overflow at [0-9a-f]+",
+    "large-frame": r"stack overflow at [0-9a-f]+",
+    "lose-stack": r"(wild address, or data that is not aligned,|stack pointer out of bounds) at [0-9a-f]+",
+    "smash": r"a function's buffer on the stack was overrun",
+    "assert": r"assertion failed: zero == 1, apps/faults/faults\.c:[0-9]+",
+    "abort": r"the program called abort\(\)",
+    "network": r"a segment without an end",
+    "memory": r"assertion failed: malloc\(2048\), apps/faults/faults\.c:[0-9]+",
+    "free-twice": r"memory was freed twice, or written to beyond its end",
+    "overrun-heap": r"memory was freed twice, or written to beyond its end",
+}
+REGISTERS = re.compile(rb"\n(?:r[a-z0-9]{1,2} +[0-9a-f]{16} ?){4}\n.*\nrip [0-9a-f]{16} flags ", re.S)
+
+
+def run(image, options, memory=16):
+    """Returns QEMU's exit status and what the console said."""
+    with Machine(image, memory=memory, network=None, options=options) as machine:
+        status = machine.wait_for_end()
+        return status, machine.console.replace(b"\r", b"")
+
+
+def each_mistake_is_told_in_words_and_ends_the_machine():
+    for kind, reason in REASONS.items():
+        status, console = run(FAULTS, f"fault={kind}")
+        assert status == STATUS_FATAL, (kind, status, console)
+        lines = re.findall(rb"^jitsu: fatal: (.*)$", console, re.M)
+        assert len(lines) == 1 and re.fullmatch(reason, lines[0].decode()), (kind, console)
+        assert REGISTERS.search(console), (kind, console)
+
+
+def a_mistake_of_the_operator_is_told_in_one_printable_line():
+    status, console = run(FAULTS, "fault=fail")
+    assert status == STATUS_FATAL, status
+    assert console.endswith(b"\njitsu: fatal: option taste=?sour: something else?is expected\n"), console
+
+
+def memory_is_protected_as_the_page_tables_say():
+    for memory in 8, 80:
+        status, console = run(FAULTS, "fault=pages", memory)
+        assert status == 0 and re.search(rb"^pages: \d+ mapped, \d+ writable, \d+ executable, none both$", console, re.M), console
+
+
+def a_fault_while_one_is_reported_ends_the_machine():
+    status, console = run(FAULTS, "fault=in-report")
+    assert status == STATUS_FATAL, (status, console)
+
+
+def a_fault_without_descriptor_tables_ends_the_machine():
+    status, console = run(FAULTS, "fault=lose-tables")
+    assert status == STATUS_RESET and b"fatal" not in console, (status, console)
+
+
+def file_offset(image, symbol):
+    """Where in the file the code of a function lies."""
+    symbols = subprocess.run(["nm", SYMBOLS], capture_output=True, text=True, check=True).stdout
+    address = int(re.search(rf"^([0-9a-f]+) \w {symbol}$", symbols, re.M).group(1), 16)
+    headers = subprocess.run(["readelf", "-lW", image], capture_output=True, text=True, check=True).stdout
+    for offset, start, size in re.findall(r"^\s*LOAD\s+0x(\w+) 0x(\w+) 0x\w+ 0x(\w+)", headers, re.M):
+        if int(start, 16) <= address < int(start, 16) + int(size, 16):
+            return int(offset, 16) + address - int(start, 16)
+    raise AssertionError(f"{symbol} lies in no segment")
+
+
+def a_fault_at_the_very_start_ends_the_machine():
+    with open(FAULTS, "rb") as file:
+        image = file.read()
+    for symbol in "pvh_entry", "machine_start":
+        offset = file_offset(FAULTS, symbol)
+        broken = os.path.join(directory, symbol)
+        with open(broken, "wb") as file:
+            file.write(image[:offset] + b"\x0f\x0b" + image[offset + 2:])  # ud2
+        status, console = run(broken, "")
+        assert status == STATUS_RESET and b"jitsu:" not in console, (symbol, status, console)
+
+
+def jitsud_tells_why_a_machine_died():
+    reasons = {"divide": "division by zero", "recurse": "stack overflow", "assert": "assertion failed: zero == 1"}
+    services = [{"name": f"{kind}.lab.example", "ports": [80], "memory": "16M", "image": FAULTS} for kind in reasons]
+    with lab.Daemon(services=services) as daemon:
+        for kind, reason in reasons.items():
+            name = f"{kind}.lab.example"
+            done = daemon.curl(f"http://{daemon.address(name)}/{kind}", check=False)
+            assert done.returncode != 0, done.stdout
+            daemon.wait_for(name, "failed")
+            error = daemon.status(name)["error"]
+            print(f"    {error}")
+            assert reason in error, error
+            lab.wait_until(lambda: not daemon.machines(name), "its process is gone")
+            assert "running" in [event["to"] for event in daemon.events(name)]
+
+
+with tempfile.TemporaryDirectory(prefix="jitsu-lab-") as directory:
+    lab.run(each_mistake_is_told_in_words_and_ends_the_machine,
+            a_mistake_of_the_operator_is_told_in_one_printable_line,
+            memory_is_protected_as_the_page_tables_say,
+            a_fault_while_one_is_reported_ends_the_machine,
+            a_fault_without_descriptor_tables_ends_the_machine,
+            a_fault_at_the_very_start_ends_the_machine,
+            jitsud_tells_why_a_machine_died)
