@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 void *image_memcpy(void *restrict to, const void *restrict from, size_t count);
 void *image_memmove(void *to, const void *from, size_t count);
@@ -28,6 +29,8 @@ int image_strncasecmp(const char *a, const char *b, size_t count);
 int image_snprintf(char *text, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 int image_atoi(const char *text);
+char *image_strstr(const char *text, const char *wanted);
+struct tm *image_gmtime_r(const time_t *seconds, struct tm *fields); /* writes what both have */
 
 #define SIZE 300
 
@@ -157,13 +160,50 @@ static void reads_numbers(void **state)
     assert_int_equal(image_atoi(""), 0);
 }
 
+static void finds_texts_like_the_host(void **state)
+{
+    static const char *const texts[] = {"", "a", "aab", "abab", "-----BEGIN-----", "xaaab"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        for (size_t j = 0; j < sizeof texts / sizeof texts[0]; j++)
+            assert_ptr_equal(image_strstr(texts[i], texts[j]), strstr(texts[i], texts[j]));
+}
+
+static void expect_same_time(time_t seconds)
+{
+    struct tm got = {0}, wanted = {0};
+
+    assert_ptr_equal(image_gmtime_r(&seconds, &got), &got);
+    gmtime_r(&seconds, &wanted);
+    assert_memory_equal(&got, &wanted, offsetof(struct tm, tm_isdst) + sizeof got.tm_isdst);
+}
+
+static void knows_the_calendar_like_the_host(void **state)
+{
+    const time_t day = 86400;
+
+    (void)state;
+    /* Every day of 900 years, with leap centuries and others, and what is next to midnight. */
+    for (time_t at = -500 * 365 * day; at < 400 * 365 * day; at += day) {
+        expect_same_time(at);
+        expect_same_time(at - 1);
+    }
+    expect_same_time(253402300799); /* the end of 9999 */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(copies_every_length),   cmocka_unit_test(moves_over_every_overlap),
-        cmocka_unit_test(sets_every_length),     cmocka_unit_test(compares_like_the_host),
-        cmocka_unit_test(formats_like_the_host), cmocka_unit_test(cuts_what_does_not_fit),
+        cmocka_unit_test(copies_every_length),
+        cmocka_unit_test(moves_over_every_overlap),
+        cmocka_unit_test(sets_every_length),
+        cmocka_unit_test(compares_like_the_host),
+        cmocka_unit_test(formats_like_the_host),
+        cmocka_unit_test(cuts_what_does_not_fit),
         cmocka_unit_test(reads_numbers),
+        cmocka_unit_test(finds_texts_like_the_host),
+        cmocka_unit_test(knows_the_calendar_like_the_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,9 +19,11 @@
 #define strncmp     image_strncmp
 #define strchr      image_strchr
 #define strrchr     image_strrchr
+#define strstr      image_strstr
 #define strcasecmp  image_strcasecmp
 #define strncasecmp image_strncasecmp
 #define snprintf    image_snprintf
 #define vsnprintf   image_vsnprintf
+#define gmtime_r    image_gmtime_r
 
 #endif

@@ -138,6 +138,16 @@ char *strrchr(const char *text, int character)
     }
 }
 
+char *strstr(const char *text, const char *wanted)
+{
+    size_t length = strlen(wanted);
+
+    for (; strncmp(text, wanted, length) != 0; text++)
+        if (*text == '\0')
+            return NULL;
+    return (char *)(uintptr_t)text;
+}
+
 int strcasecmp(const char *a, const char *b)
 {
     while (*a != '\0' && tolower((uint8_t)*a) == tolower((uint8_t)*b))

@@ -16,5 +16,6 @@ int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t count);
 char *strchr(const char *text, int character);
 char *strrchr(const char *text, int character);
+char *strstr(const char *text, const char *wanted);
 
 #endif

@@ -10,11 +10,14 @@
 #include "platform/pvh/hypervisor.h"
 #include "platform/pvh/machine.h"
 #include "platform/pvh/processor.h"
+#include "platform/pvh/rtc.h"
 
 #define NANOSECONDS_A_TICK (CLOCK_SECOND / APIC_TIMER_HERTZ)
 #define TICKS_MAX          UINT32_MAX
 #define PRECISION          200 /* the measure may be wrong by one part of this many */
 #define PATIENCE           (APIC_TIMER_HERTZ / 50) /* but does not take longer than 20 ms */
+
+#define YEAR_10000 UINT64_C(253402300800) /* when it begins, in seconds since the epoch */
 
 #define LEAF_TIME_STAMP 0x15
 #define LEAF_FREQUENCY  0x40000010 /* of a hypervisor */
@@ -109,4 +112,14 @@ uint64_t clock_now(void)
     if (rate == 0)
         measure();
     return since_entry(time_stamp());
+}
+
+bool clock_wall(int64_t *seconds)
+{
+    uint64_t at_start = option_number("time", 0, 1, YEAR_10000 - 1);
+
+    if (rtc_now(seconds))
+        return true;
+    *seconds = (int64_t)(at_start + clock_now() / CLOCK_SECOND);
+    return at_start > 0;
 }
