@@ -238,6 +238,42 @@ static void a_compressed_form_that_is_there_is_kept(void **state)
     forget(&packed);
 }
 
+static void a_compressed_form_of_something_else_is_refused(void **state)
+{
+    struct place *place = *state;
+    static const char gzip_name[] = "site/page.html.gz does not hold what page.html has in it";
+
+    write_text(place, "page.html", 1000);
+    shell("cd %s && head -n 999 page.html | gzip >page.html.gz", place->site);
+    assert_refuses(place, gzip_name);
+    shell("cd %s && { cat page.html; echo more; } | gzip >page.html.gz", place->site);
+    assert_refuses(place, gzip_name);
+    shell("cd %s && gzip -c page.html | head -c 500 >page.html.gz", place->site);
+    assert_refuses(place, gzip_name);
+    shell("cd %s && { gzip -c page.html; echo; } >page.html.gz", place->site);
+    assert_refuses(place, gzip_name);
+    shell("cd %s && : >page.html.gz", place->site);
+    assert_refuses(place, gzip_name);
+    shell("cd %s && { head -n 500 page.html | gzip; tail -n +501 page.html | gzip; } >page.html.gz",
+          place->site);
+    assert_packs(place, place->archive, 6);
+
+    /* brotli(1) may not be there: the archive has its files. */
+    struct packed packed = read_archive(place->archive);
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/page.html.br", place->site);
+    struct archive_entry brotli = get(&packed, "page.html.br");
+    FILE *file = fopen(path, "w");
+    assert_int_equal(fwrite(brotli.bytes, 1, brotli.size, file), brotli.size);
+    fclose(file);
+    forget(&packed);
+    assert_packs(place, place->archive, 7);
+    shell("rm %s && truncate -s -1 %s", place->archive, path);
+    assert_refuses(place, "site/page.html.br does not hold what page.html has in it");
+    shell("echo ab >>%s", path);
+    assert_refuses(place, "site/page.html.br does not hold what page.html has in it");
+}
+
 static void large_files_are_packed_but_not_compressed(void **state)
 {
     struct place *place = *state;
@@ -439,6 +475,7 @@ int main(void)
         IN_PLACE(compressed_forms_follow_what_compresses),
         IN_PLACE(no_compression_is_added_where_none_is_wanted),
         IN_PLACE(a_compressed_form_that_is_there_is_kept),
+        IN_PLACE(a_compressed_form_of_something_else_is_refused),
         IN_PLACE(large_files_are_packed_but_not_compressed),
         IN_PLACE(names_that_the_index_cannot_hold_are_left_out_of_it),
         IN_PLACE(many_files_stay_in_their_order),

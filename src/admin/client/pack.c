@@ -51,6 +51,18 @@ int packing_no_memory(struct packing *packing, const char *path)
     return error_set(packing->error, "no memory for %s/%s", packing->directory, path);
 }
 
+/* Says so if the site has a compressed form of the file that is another file's: www would send it
+ * in this one's place. */
+static int check_given(struct packing *packing, const struct packed_entry *file)
+{
+    for (unsigned i = 0; i < CODINGS; i++)
+        if (file->coded[i].is_other)
+            return error_set(packing->error,
+                             "%s/%s%s does not hold what %s has in it: make it anew, or remove it",
+                             packing->directory, file->path, coding_suffixes[i], file->path);
+    return 0;
+}
+
 /* Adds the entry that was found first of those in the queue, if there is one. */
 static int add_oldest(struct packing *packing, bool *none)
 {
@@ -63,6 +75,8 @@ static int add_oldest(struct packing *packing, bool *none)
     if (entry->no_memory)
         result = packing_no_memory(packing, entry->path);
     else
+        result = check_given(packing, entry);
+    if (result == 0)
         site_archive_add(&packing->archive, entry);
     packed_entry_free(entry);
     return result == 0 ? site_archive_check(&packing->archive, packing->error) : result;

@@ -2,7 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "admin/client/packing.h"
@@ -31,13 +32,43 @@ static int read_bytes(struct packing *packing, int descriptor, uint8_t *bytes, s
     return 0;
 }
 
-/* Whether `path` with `suffix` is in the site, or cannot be there. */
-static bool is_taken(const struct packing *packing, const char *suffix)
+/* Reads the file that the site itself has for a coding, if it is one that can be checked. */
+static int read_given(struct packing *packing, struct coded_file *coded)
 {
-    char path[PATH_MAX + 8];
+    struct stat status;
+    int descriptor = packing_open(packing, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    int result = 0;
 
-    snprintf(path, sizeof path, "%s%s", packing->path, suffix);
-    return faccessat(packing->root, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+    if (descriptor == -1)
+        return -1;
+    if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) &&
+        status.st_size <= PACK_COMPRESS_LIMIT) {
+        coded->given.size = (size_t)status.st_size;
+        coded->given.bytes = malloc(coded->given.size + 1);
+        result = coded->given.bytes
+                     ? read_bytes(packing, descriptor, coded->given.bytes, coded->given.size)
+                     : packing_no_memory(packing, packing->path);
+    }
+    close(descriptor);
+    return result;
+}
+
+/* Finds out whether the site has the coded file itself, so that it is not made but checked. */
+static int look_for_coded(struct packing *packing, struct packed_entry *file, enum coding coding)
+{
+    struct coded_file *coded = &file->coded[coding];
+    size_t length = strlen(packing->path), suffix_length = strlen(coding_suffixes[coding]);
+    int result = 0;
+
+    if (length + suffix_length >= sizeof packing->path)
+        return 0;
+    memcpy(packing->path + length, coding_suffixes[coding], suffix_length + 1);
+    if (faccessat(packing->root, packing->path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        result = read_given(packing, coded);
+    else if (errno == ENOENT)
+        coded->wanted = packing->options->compress;
+    packing->path[length] = '\0';
+    return result;
 }
 
 /* Reads a file into memory, so that it can be compressed. */
@@ -51,8 +82,8 @@ static int pack_small_file(struct packing *packing, struct packed_entry *file, i
     content_type(&content, file->path, file->type);
     etag_from_bytes(file->bytes, file->size, file->etag);
     for (unsigned i = 0; i < CODINGS; i++)
-        file->coded[i].wanted =
-            packing->options->compress && !is_taken(packing, coding_suffixes[i]);
+        if (look_for_coded(packing, file, i) != 0)
+            return -1;
     return 0;
 }
 

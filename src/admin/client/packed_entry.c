@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/client/decompress.h"
+
 const char *const coding_suffixes[CODINGS] = {[CODING_BROTLI] = ".br", [CODING_GZIP] = ".gz"};
 
 struct packed_entry *packed_entry_new(const char *path, mode_t mode, size_t size, bool in_memory)
@@ -27,8 +29,10 @@ void packed_entry_free(struct packed_entry *entry)
 {
     if (!entry)
         return;
-    for (unsigned i = 0; i < CODINGS; i++)
+    for (unsigned i = 0; i < CODINGS; i++) {
+        free(entry->coded[i].given.bytes);
         free(entry->coded[i].contents.bytes);
+    }
     free(entry->bytes);
     free(entry->path);
     free(entry);
@@ -46,7 +50,26 @@ static void drop(struct compressed *contents)
     *contents = (struct compressed){0};
 }
 
-void packed_entry_compress(struct packed_entry *file)
+static void check_given(struct packed_entry *file)
+{
+    typedef enum holding holds_function(const uint8_t *, size_t, const uint8_t *, size_t);
+    static holds_function *const holds[CODINGS] = {
+        [CODING_BROTLI] = brotli_holds,
+        [CODING_GZIP] = gzip_holds,
+    };
+
+    for (unsigned i = 0; i < CODINGS; i++) {
+        const struct compressed *given = &file->coded[i].given;
+        if (!given->bytes)
+            continue;
+        enum holding holding = holds[i](given->bytes, given->size, file->bytes, file->size);
+        file->coded[i].is_other = holding == HOLDS_OTHER;
+        if (holding == HOLDS_UNKNOWN)
+            file->no_memory = true;
+    }
+}
+
+static void make_wanted(struct packed_entry *file)
 {
     struct coded_file *gzip = &file->coded[CODING_GZIP], *brotli = &file->coded[CODING_BROTLI];
     size_t limit = worthwhile_size(file->size);
@@ -64,6 +87,12 @@ void packed_entry_compress(struct packed_entry *file)
     for (unsigned i = 0; i < CODINGS; i++)
         etag_from_bytes(file->coded[i].contents.bytes, file->coded[i].contents.size,
                         file->coded[i].etag);
+}
+
+void packed_entry_compress(struct packed_entry *file)
+{
+    check_given(file);
+    make_wanted(file);
 }
 
 void etag_from_digest(SHA2_CTX *digest, char etag[ETAG_SIZE])

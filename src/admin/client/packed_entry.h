@@ -23,6 +23,8 @@ extern const char *const coding_suffixes[CODINGS];
 
 struct coded_file {
     bool wanted;
+    struct compressed given; /* the file of its name that the site has, to be checked */
+    bool is_other;           /* `given` holds something else than the file */
     struct compressed contents;
     char etag[ETAG_SIZE];
 };
@@ -43,8 +45,8 @@ struct packed_entry {
 struct packed_entry *packed_entry_new(const char *path, mode_t mode, size_t size, bool in_memory);
 void packed_entry_free(struct packed_entry *entry);
 
-/* Makes the coded files that are wanted and worth it: those at least 5 % smaller than the file, and
- * brotli's only if it is smaller than gzip's. Any thread. */
+/* Checks the coded files that are given. Makes those that are wanted and worth it: at least 5 %
+ * smaller than the file, and brotli's only if it is smaller than gzip's. Any thread. */
 void packed_entry_compress(struct packed_entry *file);
 
 /* The ETag of contents: 64 bits of their SHA-256, which these finish. */
