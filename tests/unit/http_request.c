@@ -109,6 +109,11 @@ static void normalises_paths(void **state)
         {"/%41%c3%a9%20", "/A\xc3\xa9 "},
         {"/a..b/...", "/a..b/..."},
         {"http://example.org/x?y", "/x"},
+        {"http://example.org?a/b", "/"},
+        {"http://[::1]:80/x", "/x"},
+        {"/a%01b%7f", "/a\x01"
+                      "b\x7f"},
+        {"/\xc3\xa9|^", "/\xc3\xa9|^"},
         {"http://example.org", "/"},
         {"HTTP://example.org:80/a/", "/a/"},
     };
@@ -131,6 +136,11 @@ static void refuses_paths_that_lead_out_of_the_site(void **state)
         "/a%4g",      "a",
         "*",          "https://example.org/",
         "/a\x01",     "",
+        "/a#b",       "/a?b#c",
+        "/a?b\x01",   "/a?b\tc",
+        "/a\x7f",     "http:///x",
+        "http://",    "http://a@b/",
+        "http://?x",  "http://a\\b/",
     };
 
     (void)state;
@@ -152,7 +162,13 @@ static void refuses_long_paths_and_heads(void **state)
     assert_int_equal(parse_target(target), -414);
     target[HTTP_PATH_MAX] = 'a';
     target[HTTP_HEAD_MAX] = '\0';
-    assert_int_equal(parse_target(target), -431);
+    assert_int_equal(parse_target(target), -414);
+    target[0] = 'X';
+    target[1] = ':';
+    target[HTTP_HEAD_MAX - 50] = '\0';
+    assert_int_equal(parse_with(target), 0);
+    strcpy(target + HTTP_HEAD_MAX - 50, "-and-this-is-too-much-for-the-head");
+    assert_int_equal(parse_with(target), -431);
 }
 
 static void knows_methods(void **state)
@@ -175,8 +191,13 @@ static void knows_versions(void **state)
     assert_false(request.keep_alive);
     assert_true(parse("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n") > 0);
     assert_true(request.keep_alive);
-    assert_true(parse("GET / HTTP/1.1\nHost: a\nConnection: foo, Close\n\n") > 0);
+    assert_true(parse("GET / HTTP/1.1\r\nHost: a\r\nConnection: foo, Close\r\n\r\n") > 0);
     assert_false(request.keep_alive);
+    assert_true(parse("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                      "Connection: keep-alive\r\n\r\n") > 0);
+    assert_false(request.keep_alive);
+    assert_true(parse("GET / HTTP/1.2\r\nHost: a\r\n\r\n") > 0);
+    assert_true(request.keep_alive);
     assert_int_equal(parse("GET / HTTP/2.0\r\n\r\n"), -505);
     assert_int_equal(parse("GET / HTTQ/1.1\r\n\r\n"), -400);
     assert_int_equal(parse("GET /\r\n\r\n"), -400);
@@ -189,6 +210,12 @@ static void demands_one_host(void **state)
     (void)state;
     assert_int_equal(parse("GET / HTTP/1.1\r\n\r\n"), -400);
     assert_int_equal(parse_with("Host: b\r\n"), -400);
+    assert_int_equal(parse("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n"), -400);
+    assert_true(parse("GET / HTTP/1.1\r\nHost:\r\n\r\n") > 0);
+    assert_true(parse("GET / HTTP/1.1\r\nHost: [fd00::1]:8080\r\n\r\n") > 0);
+    assert_int_equal(parse("GET / HTTP/1.1\r\nHost: a b\r\n\r\n"), -400);
+    assert_int_equal(parse("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"), -400);
+    assert_int_equal(parse("GET / HTTP/1.1\r\nHost: a, b@c\r\n\r\n"), -400);
 }
 
 static void refuses_broken_fields(void **state)
@@ -202,6 +229,29 @@ static void refuses_broken_fields(void **state)
     assert_int_equal(parse_with("Content-Length: +1\r\n"), -400);
     assert_int_equal(parse_with("Content-Length: 99999999999999999999\r\n"), -400);
     assert_int_equal(parse_with("A: b\rc\r\n"), -400);
+    assert_int_equal(parse_with("A: b\r\r\n"), -400);
+    assert_int_equal(parse_with("A: b\x01"
+                                "c\r\n"),
+                     -400);
+    assert_int_equal(parse_with("A: b\x7f\r\n"), -400);
+    assert_int_equal(parse_with("A\tB: c\r\n"), -400);
+    assert_int_equal(parse_with("\tA: c\r\n"), -400);
+    assert_true(parse_with("A: b\tc \xff\r\n") > 0);
+    assert_true(parse_with("Content-Length: 2\r\nContent-Length: 2\r\n") > 0);
+    assert_int_equal(parse_with("Content-Length: 2, 2\r\n"), -400);
+    assert_int_equal(parse_with("Content-Length:\r\n"), -400);
+}
+
+/* Else a server before this one may see other requests than this one does. */
+static void demands_crlf_at_the_end_of_lines(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("GET / HTTP/1.1\nHost: a\r\n\r\n"), -400);
+    assert_int_equal(parse_with("A: b\n"), -400);
+    assert_int_equal(parse_with("\n"), -400);
+    assert_int_equal(parse("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), -400);
+    assert_true(parse("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n") > 0);
+    assert_int_equal(parse("GET / HTTP/1.1\r"), 0);
 }
 
 static void sees_bodies(void **state)
@@ -211,6 +261,21 @@ static void sees_bodies(void **state)
     assert_false(request.has_body);
     assert_true(parse_with("Transfer-Encoding: chunked\r\n") > 0);
     assert_true(request.has_body);
+    assert_true(parse_with("Content-Length: 1\r\n") > 0);
+    assert_true(request.has_body);
+}
+
+static void refuses_bodies_that_others_may_see_end_elsewhere(void **state)
+{
+    (void)state;
+    assert_int_equal(parse_with("Transfer-Encoding: chunked\r\nContent-Length: 0\r\n"), -400);
+    assert_int_equal(parse_with("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), -400);
+    assert_int_equal(parse_with("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+                     -400);
+    assert_int_equal(parse_with("Transfer-Encoding: gzip, chunked\r\n"), -501);
+    assert_int_equal(parse_with("Transfer-Encoding: xchunked\r\n"), -501);
+    assert_int_equal(parse_with("Transfer-Encoding: chunked, identity\r\n"), -501);
+    assert_int_equal(parse("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), -400);
 }
 
 static void assert_field(enum http_field field, const char *value)
@@ -229,6 +294,38 @@ static void keeps_what_an_answer_depends_on(void **state)
     assert_non_null(request.fields[HTTP_IF_RANGE].at);
     assert_null(request.fields[HTTP_ACCEPT_ENCODING].at);
     assert_null(request.fields[HTTP_IF_MODIFIED_SINCE].at);
+}
+
+static void puts_lists_together(void **state)
+{
+    char fields[HTTP_HEAD_MAX];
+    size_t length = 0;
+
+    (void)state;
+    assert_true(parse_with("Accept-Encoding: br\r\nIf-None-Match: \"a\"\r\n"
+                           "Accept-Encoding: gzip;q=0.5\r\nIf-None-Match: \"b\"\r\n"
+                           "Accept-Encoding: *\r\n") > 0);
+    assert_field(HTTP_ACCEPT_ENCODING, "br, gzip;q=0.5, *");
+    assert_memory_equal(request.fields[HTTP_ACCEPT_ENCODING].at, "br, gzip;q=0.5, *", 17);
+    assert_memory_equal(request.fields[HTTP_IF_NONE_MATCH].at, "\"a\", \"b\"", 8);
+    for (int i = 0; i < 20; i++)
+        length += (size_t)snprintf(fields + length, sizeof fields - length,
+                                   "If-Match: \"0123456789abcdef%02d\"\r\n", i);
+    assert_int_equal(parse_with(fields), -431);
+}
+
+static void keeps_the_line_as_it_came(void **state)
+{
+    static const char text[] = "GET /a%20b?c HTTP/1.1\r\nHost: a\r\n\r\n", bad[] = "GET /a b c\r\n";
+
+    (void)state;
+    assert_true(http_parse((const uint8_t *)text, strlen(text), &request) > 0);
+    assert_int_equal(request.line.length, strlen("GET /a%20b?c"));
+    assert_ptr_equal(request.line.at, text);
+    assert_int_equal(http_parse((const uint8_t *)bad, strlen(bad), &request), -400);
+    assert_int_equal(request.line.length, strlen("GET /a b c"));
+    assert_int_equal(http_parse((const uint8_t *)"\n", 1, &request), -400);
+    assert_null(request.line.at);
 }
 
 static void leaves_out_fields_that_come_more_than_once(void **state)
@@ -290,8 +387,12 @@ int main(void)
         cmocka_unit_test(knows_versions),
         cmocka_unit_test(demands_one_host),
         cmocka_unit_test(refuses_broken_fields),
+        cmocka_unit_test(demands_crlf_at_the_end_of_lines),
         cmocka_unit_test(sees_bodies),
+        cmocka_unit_test(refuses_bodies_that_others_may_see_end_elsewhere),
         cmocka_unit_test(keeps_what_an_answer_depends_on),
+        cmocka_unit_test(puts_lists_together),
+        cmocka_unit_test(keeps_the_line_as_it_came),
         cmocka_unit_test(leaves_out_fields_that_come_more_than_once),
         cmocka_unit_test(reads_dates),
         cmocka_unit_test(writes_dates_that_it_reads),

@@ -1,4 +1,7 @@
-/* HTTP/1.1 requests (RFC 9110, RFC 9112), as bytes and nothing more: no connections, no files. */
+/* HTTP/1.1 requests (RFC 9110, RFC 9112), as bytes and nothing more: no connections, no files.
+ *
+ * What another server on the way might understand in another way is an error: lines that do not end
+ * in CRLF, control characters, folded lines, space before a colon, a body of two lengths. */
 #ifndef JITSU_HTTP_REQUEST_H
 #define JITSU_HTTP_REQUEST_H
 

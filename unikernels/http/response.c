@@ -55,6 +55,8 @@ static const char *reason_phrase(int status)
         return "Not Found";
     case 405:
         return "Method Not Allowed";
+    case 412:
+        return "Precondition Failed";
     case 414:
         return "URI Too Long";
     case 416:
@@ -84,6 +86,10 @@ static const char *explanation(int status)
         return "There is no such page here.";
     case 405:
         return "This page can only be read.";
+    case 412:
+        return "The page is another version of it than the one that was meant.";
+    case 414:
+        return "The address is too long.";
     case 416:
         return "The file does not have that part.";
     case 500:

@@ -6,6 +6,11 @@
 
 #include "jitsu/http.h"
 
+#define HTTP_TEXT(literal)                                                                         \
+    {                                                                                              \
+        (literal), sizeof(literal) - 1                                                             \
+    }
+
 /* Without spaces and tabs around it. */
 struct http_text http_trim(struct http_text text);
 

@@ -3,93 +3,120 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/cursor.h"
 #include "common/media_type.h"
 #include "http/date.h"
+#include "site/coding.h"
 #include "site/conditions.h"
 
-#define LOCATION_MAX 1024
+#define LOCATION_MAX 1280
 #define RANGE_MAX    80
+#define ETAG_MAX     48
 
-/* A path as it is written in a URL. Returns its length, or 0 if it does not fit. */
-static size_t encode_path(const char *path, size_t length, char *text, size_t size)
+/* What is sent for a file: itself, or a compressed one that stands beside it. */
+struct representation {
+    const struct site_file *file;
+    enum coding coding;
+    const struct site_file *sent;
+    char etag[ETAG_MAX];
+    struct validators validators;
+};
+
+/* What the representation's bytes are known by: a digest of them if there is an index, else their
+ * number and their time, if it is known. The coding is named too, so that no two representations of
+ * a file have the same. */
+static void write_etag(struct representation *representation)
 {
-    static const char digits[] = "0123456789ABCDEF";
-    size_t at = 0;
+    const struct site_file *sent = representation->sent;
+    const char *coding =
+        representation->coding < CODINGS ? coding_names[representation->coding] : "";
+    const char *separator = *coding ? "-" : "";
+    char *etag = representation->etag;
 
-    for (size_t i = 0; i < length; i++) {
-        uint8_t c = (uint8_t)path[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     memchr("-._~/!$&'()*+,;=:@", c, 18) != NULL;
-        if (at + 3 >= size)
-            return 0;
-        if (plain) {
-            text[at++] = (char)c;
-        } else {
-            text[at++] = '%';
-            text[at++] = digits[c >> 4];
-            text[at++] = digits[c & 15];
-        }
-    }
-    return at;
+    if (sent->tag)
+        snprintf(etag, ETAG_MAX, "\"%.*s%s%s\"", SITE_TAG_LENGTH, sent->tag, separator, coding);
+    else if (sent->modified > 0)
+        snprintf(etag, ETAG_MAX, "\"%zx-%llx%s%s\"", sent->size, (unsigned long long)sent->modified,
+                 separator, coding);
+    else
+        etag[0] = '\0';
 }
 
-/* A directory is asked for without its slash. */
-static void answer_redirect(struct http_response *response, const struct http_request *request)
+/* Which coding the client gets. */
+static void choose_coding(const struct http_request *request, const struct site_file *file,
+                          struct representation *representation)
 {
-    char location[LOCATION_MAX];
-    size_t length = encode_path(request->path, request->path_length, location, sizeof location - 1);
+    unsigned available = 0;
 
-    if (length == 0 || length + request->query.length + 2 > sizeof location) {
-        http_error(response, 414);
-        return;
+    for (enum coding coding = 0; coding < CODINGS; coding++)
+        available |= (file->coded[coding] ? 1u : 0u) << coding;
+    representation->file = representation->sent = file;
+    representation->coding = coding_choose(request, available);
+    if (representation->coding < CODINGS)
+        representation->sent = file->coded[representation->coding];
+}
+
+static void add_vary(struct http_response *response, const struct site_file *file)
+{
+    for (enum coding coding = 0; coding < CODINGS; coding++) {
+        if (file->coded[coding]) {
+            http_header(response, "Vary", "Accept-Encoding");
+            return;
+        }
     }
-    location[length++] = '/';
-    if (request->query.length > 0)
-        memcpy(location + length, request->query.at, request->query.length);
-    location[length + request->query.length] = '\0';
-    http_begin(response, 301);
-    http_header(response, "Location", location);
-    http_error_page(response);
+}
+
+static void add_coding(struct http_response *response, enum coding coding)
+{
+    if (coding < CODINGS)
+        http_header(response, "Content-Encoding", coding_names[coding]);
+}
+
+static void add_modified(struct http_response *response, int64_t modified)
+{
+    char text[HTTP_DATE_SIZE];
+
+    if (modified <= 0)
+        return;
+    http_date_format(modified, text);
+    http_header(response, "Last-Modified", text);
+}
+
+static void add_etag(struct http_response *response, const struct validators *validators)
+{
+    if (validators->etag[0])
+        http_header(response, "ETag", validators->etag);
 }
 
 struct part {
     size_t first, count;
 };
 
-/* Which bytes of a file are asked for. Returns the status: 200 (all), 206 or 416. */
-static int select_part(const struct http_request *request, const struct site_file *file,
-                       struct part *part)
+/* Which bytes are asked for. Returns the status: 200 (all), 206 or 416. */
+static int select_part(const struct http_request *request,
+                       const struct representation *representation, struct part *part)
 {
+    size_t size = representation->sent->size;
     struct byte_range range;
 
-    *part = (struct part){.first = 0, .count = file->size};
-    if (request->method != HTTP_GET || !condition_range(request, &range) ||
-        condition_range_is_stale(request, file->modified))
+    *part = (struct part){.first = 0, .count = size};
+    if (request->method != HTTP_GET ||
+        !condition_range(request, &representation->validators, &range))
         return 200;
     if (range.first == NO_OFFSET) { /* the last so many */
-        if (range.last == 0 || file->size == 0)
+        if (range.last == 0 || size == 0)
             return 416;
-        part->count = range.last < file->size ? range.last : file->size;
-        part->first = file->size - part->count;
+        part->count = range.last < size ? range.last : size;
+        part->first = size - part->count;
         return 206;
     }
-    if (range.first >= file->size)
+    if (range.first >= size)
         return 416;
     part->first = range.first;
-    part->count = file->size - part->first;
+    part->count = size - part->first;
     if (range.last != NO_OFFSET && range.last - range.first < part->count)
         part->count = range.last - range.first + 1;
     return 206;
-}
-
-static void add_modified(struct http_response *response, const struct site_file *file)
-{
-    char text[HTTP_DATE_SIZE];
-
-    if (file->modified <= 0)
-        return;
-    http_date_format(file->modified, text);
-    http_header(response, "Last-Modified", text);
 }
 
 static void add_content_range(struct http_response *response, int status, const struct part *part,
@@ -105,48 +132,110 @@ static void add_content_range(struct http_response *response, int status, const 
     http_header(response, "Content-Range", text);
 }
 
-/* Sends a part of `sent`, which is `file` or stands for it. */
-static void send_part(struct http_response *response, int status, const struct site_file *file,
-                      const struct site_file *sent, const struct part *part)
+/* Ends an answer with a part of what is sent for a file. */
+static void send_part(struct http_response *response, const struct representation *representation,
+                      const struct part *part)
 {
-    http_header(response, "Accept-Ranges", "bytes");
-    if (status == 206)
-        add_content_range(response, status, part, sent->size);
-    if (sent != file)
-        http_header(response, "Content-Encoding", "gzip");
-    add_modified(response, file);
-    http_body(response, media_type(file->name, file->name_length), sent->bytes + part->first,
-              part->count, STREAM_IN_PLACE);
+    const struct site_file *file = representation->file;
+    char type[SITE_TYPE_MAX + 1];
+
+    add_coding(response, representation->coding);
+    if (file->type.at) {
+        memcpy(type, file->type.at, file->type.length);
+        type[file->type.length] = '\0';
+    }
+    http_body(response, file->type.at ? type : media_type(file->name, file->name_length),
+              representation->sent->bytes + part->first, part->count, STREAM_IN_PLACE);
 }
 
 static void answer_file(struct http_response *response, const struct http_request *request,
-                        const struct site_file *file, const struct site_file *zipped)
+                        const struct site_file *file)
 {
-    const struct site_file *sent = zipped && condition_accepts_gzip(request) ? zipped : file;
-    bool is_known = condition_not_modified(request, file->modified);
+    struct representation representation;
     struct part part;
-    int status = is_known ? 304 : select_part(request, sent, &part);
+
+    choose_coding(request, file, &representation);
+    write_etag(&representation);
+    representation.validators =
+        (struct validators){.etag = representation.etag, .modified = file->modified};
+    int status = condition_check(request, &representation.validators);
+    if (status == 0)
+        status = select_part(request, &representation, &part);
 
     http_begin(response, status);
-    if (zipped)
-        http_header(response, "Vary", "Accept-Encoding");
-    if (status == 304) {
-        add_modified(response, file);
+    add_vary(response, file);
+    switch (status) {
+    case 304:
+        add_etag(response, &representation.validators);
+        add_modified(response, file->modified);
         http_no_body(response);
-    } else if (status == 416) {
-        add_content_range(response, status, &part, sent->size);
+        break;
+    case 412:
         http_error_page(response);
-    } else {
-        send_part(response, status, file, sent, &part);
+        break;
+    case 416:
+        add_content_range(response, status, &part, representation.sent->size);
+        http_error_page(response);
+        break;
+    default:
+        http_header(response, "Accept-Ranges", "bytes");
+        if (status == 206)
+            add_content_range(response, status, &part, representation.sent->size);
+        add_etag(response, &representation.validators);
+        add_modified(response, file->modified);
+        send_part(response, &representation, &part);
     }
 }
 
-static void answer_missing(struct http_response *response, const struct site_file *page)
+static void answer_missing(struct http_response *response, const struct http_request *request,
+                           const struct site_file *page)
 {
-    const struct part all = {.first = 0, .count = page->size};
+    struct representation representation;
 
+    choose_coding(request, page, &representation);
     http_begin(response, 404);
-    send_part(response, 404, page, page, &all);
+    add_vary(response, page);
+    send_part(response, &representation, &(struct part){0, representation.sent->size});
+}
+
+/* Adds a piece of a URL: letters, digits and what is in `plain` as they are. */
+static void encode(const char *text, size_t length, const char *plain, struct writer *writer)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (size_t i = 0; i < length; i++) {
+        uint8_t c = (uint8_t)text[i];
+        uint8_t letter = c | 0x20;
+        if ((letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9') ||
+            memchr(plain, c, strlen(plain))) {
+            writer_u8(writer, c);
+        } else {
+            writer_u8(writer, '%');
+            writer_u8(writer, (uint8_t)digits[c >> 4]);
+            writer_u8(writer, (uint8_t)digits[c & 15]);
+        }
+    }
+}
+
+/* A directory is asked for without its slash. */
+static void answer_redirect(struct http_response *response, const struct http_request *request)
+{
+    static const char in_path[] = "/-._~!$&'()*+,;=:@", in_query[] = "/-._~!$&'()*+,;=:@?%[]";
+    char location[LOCATION_MAX];
+    struct writer writer = writer_over(location, sizeof location);
+
+    encode(request->path, request->path_length, in_path, &writer);
+    writer_u8(&writer, '/');
+    if (request->query.length > 0)
+        encode(request->query.at, request->query.length, in_query, &writer);
+    writer_u8(&writer, '\0');
+    if (writer.failed) {
+        http_error(response, 414);
+        return;
+    }
+    http_begin(response, 301);
+    http_header(response, "Location", location);
+    http_error_page(response);
 }
 
 void site_answer(const struct site *site, const struct http_request *request,
@@ -161,14 +250,12 @@ void site_answer(const struct site *site, const struct http_request *request,
     }
     bool is_directory = path[length - 1] == '/';
     const struct site_file *file = site_find(site, path, length, is_directory ? "index.html" : "");
-    if (file) {
-        answer_file(response, request, file,
-                    site_find(site, path, length, is_directory ? "index.html.gz" : ".gz"));
-    } else if (!is_directory && site_find(site, path, length, "/index.html")) {
+    if (file)
+        answer_file(response, request, file);
+    else if (!is_directory && site_find(site, path, length, "/index.html"))
         answer_redirect(response, request);
-    } else if ((file = site_find(site, "/404.html", 9, ""))) {
-        answer_missing(response, file);
-    } else {
+    else if ((file = site_find(site, "/404.html", 9, "")))
+        answer_missing(response, request, file);
+    else
         http_error(response, 404);
-    }
 }

@@ -7,24 +7,27 @@
 
 #include "jitsu/http.h"
 
+/* What a version of a file is known by. */
+struct validators {
+    const char *etag; /* a strong one, with its quotes; "": there is none */
+    int64_t modified; /* seconds since the epoch; 0: not known */
+};
+
+/* If-Match, If-Unmodified-Since, If-None-Match and If-Modified-Since, in the order of RFC 9110,
+ * section 13.2.2. Returns 0 if the file is to be sent, else the status to answer with: 304 (the
+ * client has it) or 412 (the client wants another version). */
+int condition_check(const struct http_request *request, const struct validators *file);
+
 /* bytes=FIRST-LAST, with what is not given as NO_OFFSET: FIRST- or -COUNT (in `last`). */
 #define NO_OFFSET UINT64_MAX
 struct byte_range {
     uint64_t first, last;
 };
 
-/* RFC 9110, section 14.1.2. Returns false if no range is asked for, more than one, or none of
- * bytes, or what is asked for is not understood: then all of the file is sent. */
-bool condition_range(const struct http_request *request, struct byte_range *range);
-
-/* Is this the date, or earlier than that, for which the client has the file? `modified` is in
- * seconds since the epoch. */
-bool condition_not_modified(const struct http_request *request, int64_t modified);
-
-/* Does the client want a range only of another version of the file than that modified then? */
-bool condition_range_is_stale(const struct http_request *request, int64_t modified);
-
-/* Does the client take gzip (RFC 9110, section 12.5.3)? */
-bool condition_accepts_gzip(const struct http_request *request);
+/* RFC 9110, section 14.2. Returns false if no range is asked for, or more than one, or none of
+ * bytes, or only of another version of the file (If-Range), or what is asked for is not understood:
+ * then all of the file is sent. */
+bool condition_range(const struct http_request *request, const struct validators *file,
+                     struct byte_range *range);
 
 #endif

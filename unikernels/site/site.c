@@ -1,12 +1,16 @@
 #include "site/site.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/text.h"
 #include "site/archive.h"
 
 #define FIRST_CAPACITY 64u /* a power of two */
+#define HIDDEN         "/.jitsu"
+#define INDEX          ".jitsu/index"
 
 struct entry {
     struct site_file file;
@@ -172,6 +176,64 @@ static bool add_link(struct site *site, struct archive_entry *link)
     return add(site, link);
 }
 
+/* One that can stand in a header field. */
+static bool is_type(struct http_text text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (text.at[i] < ' ' || text.at[i] > '~')
+            return false;
+    return text.length > 0 && text.length <= SITE_TYPE_MAX;
+}
+
+static bool is_tag(struct http_text text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (!isxdigit((uint8_t)text.at[i]))
+            return false;
+    return text.length == SITE_TAG_LENGTH;
+}
+
+/* Lines that are not understood, or name no file, are skipped. */
+static void read_index(struct site *site)
+{
+    const struct entry *index = find(site, INDEX, strlen(INDEX), "");
+    struct http_text rest = {NULL, 0}, line, name, type, tag;
+
+    if (index)
+        rest = (struct http_text){(const char *)index->file.bytes, index->file.size};
+    while (http_next_piece(&rest, '\n', &line)) {
+        if (!http_next_piece(&line, '\t', &name) || !http_next_piece(&line, '\t', &type) ||
+            !http_next_piece(&line, '\t', &tag) || line.at)
+            continue;
+        struct entry *entry = find(site, name.at, name.length, "");
+        if (entry && is_type(type))
+            entry->file.type = type;
+        if (entry && is_tag(tag))
+            entry->file.tag = tag.at;
+    }
+}
+
+/* Does a compressed file stand beside the one whose name it has without its suffix? */
+static void link_coded(struct site *site, const struct site_file *coded, enum coding coding)
+{
+    size_t suffix_length = strlen(coding_suffixes[coding]);
+
+    if (coded->name_length <= suffix_length ||
+        memcmp(coded->name + coded->name_length - suffix_length, coding_suffixes[coding],
+               suffix_length) != 0)
+        return;
+    struct entry *plain = find(site, coded->name, coded->name_length - suffix_length, "");
+    if (plain && coded->size < plain->file.size)
+        plain->file.coded[coding] = coded;
+}
+
+static void link_all_coded(struct site *site)
+{
+    for (size_t i = 0; i < site->capacity; i++)
+        for (enum coding coding = 0; coding < CODINGS && site->entries[i].hash; coding++)
+            link_coded(site, &site->entries[i].file, coding);
+}
+
 struct site *site_open(const uint8_t *bytes, size_t length, const char **problem, size_t *position)
 {
     struct archive archive = archive_open(bytes, length);
@@ -186,8 +248,11 @@ struct site *site_open(const uint8_t *bytes, size_t length, const char **problem
         else if (entry.kind != ARCHIVE_OTHER)
             has_memory = add(site, &entry);
     }
-    if (has_memory && result == ARCHIVE_END)
+    if (has_memory && result == ARCHIVE_END) {
+        read_index(site);
+        link_all_coded(site);
         return site;
+    }
 
     *position = archive.entry_start;
     if (!has_memory)
@@ -234,9 +299,20 @@ size_t site_file_count(const struct site *site)
     return site->count;
 }
 
+/* It, or something in it. */
+static bool is_hidden(const char *path, size_t length)
+{
+    size_t hidden_length = strlen(HIDDEN);
+
+    return length >= hidden_length && memcmp(path, HIDDEN, hidden_length) == 0 &&
+           (length == hidden_length || path[hidden_length] == '/');
+}
+
 const struct site_file *site_find(const struct site *site, const char *path, size_t length,
                                   const char *suffix)
 {
-    const struct entry *entry = find(site, path + 1, length - 1, suffix);
+    const struct entry *entry =
+        is_hidden(path, length) ? NULL : find(site, path + 1, length - 1, suffix);
+
     return entry ? &entry->file : NULL;
 }

@@ -21,6 +21,7 @@
 
 #define HTTP_HEAD_MAX 8192u /* bytes of a request's head; more is 431 */
 #define HTTP_PATH_MAX 1024u /* bytes of a decoded path, with its NUL; more is 414 */
+#define HTTP_LIST_MAX 512u  /* bytes of the lists that came in several fields; more is 431 */
 
 enum http_method {
     HTTP_GET,
@@ -31,9 +32,11 @@ enum http_method {
 /* The header fields whose values an answer may depend on. */
 enum http_field {
     HTTP_ACCEPT_ENCODING,
+    HTTP_IF_MATCH,
     HTTP_IF_MODIFIED_SINCE,
     HTTP_IF_NONE_MATCH,
     HTTP_IF_RANGE,
+    HTTP_IF_UNMODIFIED_SINCE,
     HTTP_RANGE,
     HTTP_FIELDS,
 };
@@ -52,10 +55,14 @@ struct http_request {
     char path[HTTP_PATH_MAX]; /* decoded; starts with '/'; no empty, `.` or `..` segment is in it;
                                  ended by a NUL, and no other is in it */
     size_t path_length;
-    struct http_text query; /* from the '?' on */
-    /* Without the space around them. A field that came more than once is as if it was not given:
-     * none of these must be heeded. */
+    struct http_text query; /* from the '?' on; no control character or space is in it */
+    /* Without the space around them. A list that came in several fields is one here; of other
+     * fields only one may come, else it is as if none was given (none of these must be heeded). */
     struct http_text fields[HTTP_FIELDS];
+    struct http_text line; /* METHOD TARGET as they came; of a request that cannot be understood,
+                              all of its first line, or `at` is NULL */
+    char lists[HTTP_LIST_MAX]; /* where lists were put together */
+    size_t lists_length;
 };
 
 struct http_response;
