@@ -22,19 +22,20 @@ struct representation {
     struct validators validators;
 };
 
-/* What the representation's bytes are known by: a digest of them if there is an index, else their
- * number and their time, if it is known. The coding is named too, so that no two representations of
- * a file have the same. */
+/* What the representation's bytes are known by: the digest of them or of what they are made from,
+ * if there is an index, else their number and their time, if it is known. The coding is named too,
+ * so that no two representations of a file have the same. */
 static void write_etag(struct representation *representation)
 {
     const struct site_file *sent = representation->sent;
+    const char *tag = sent->tag ? sent->tag : representation->file->tag;
     const char *coding =
         representation->coding < CODINGS ? coding_names[representation->coding] : "";
     const char *separator = *coding ? "-" : "";
     char *etag = representation->etag;
 
-    if (sent->tag)
-        snprintf(etag, ETAG_MAX, "\"%.*s%s%s\"", SITE_TAG_LENGTH, sent->tag, separator, coding);
+    if (tag)
+        snprintf(etag, ETAG_MAX, "\"%.*s%s%s\"", SITE_TAG_LENGTH, tag, separator, coding);
     else if (sent->modified > 0)
         snprintf(etag, ETAG_MAX, "\"%zx-%llx%s%s\"", sent->size, (unsigned long long)sent->modified,
                  separator, coding);
