@@ -65,6 +65,7 @@ static void print_announced(FILE *stream, const struct qemu_command *command)
             command->service->name);
     for (unsigned i = 0; i < TOKEN_SIZE; i++)
         fprintf(stream, "%02x", command->token[i]);
+    fprintf(stream, " time=%lld", (long long)command->time);
     if (command->tsc_khz)
         fprintf(stream, " tsc_khz=%llu", (unsigned long long)command->tsc_khz);
 }
@@ -147,13 +148,14 @@ static void add_name(struct arguments *arguments, const char *title)
     end(arguments);
 }
 
-/* Bundled unikernels need no more than a local APIC, and each device less is time won. Other PVH
+/* Bundled unikernels need no more than a local APIC and the clock chip, by which they know the time
+ * of day also after they have been paused, and each device less is time won. Other PVH
  * kernels get the timers and the interrupt controller of a PC, and find virtio devices as the
  * bundled ones do, by their command line, to which QEMU adds them; Linux finds them by ACPI. */
 static const char *machine_type(const struct image *image)
 {
     if (image->announces)
-        return "microvm,x-option-roms=off,isa-serial=on,acpi=off,pic=off,pit=off,rtc=off";
+        return "microvm,x-option-roms=off,isa-serial=on,acpi=off,pic=off,pit=off,rtc=on";
     if (image->kind == IMAGE_PVH)
         return "microvm,x-option-roms=off,isa-serial=on,acpi=off";
     return "microvm,x-option-roms=off,isa-serial=on";
@@ -169,9 +171,11 @@ static void add_machine(struct arguments *arguments, const struct qemu_command *
         add(arguments, "kvm");
     else
         add_format(arguments, "tcg,tb-size=%d", TRANSLATED_MEGABYTES);
-    if (command->kvm) {
+    /* A unikernel makes keys of the processor's random numbers, which are the host's in both cases.
+     */
+    if (command->kvm || command->image->announces) {
         add(arguments, "-cpu");
-        add(arguments, "host");
+        add(arguments, command->kvm ? "host" : "qemu64,+rdrand");
     }
     add(arguments, "-m");
     add_format(arguments, "%lluB", (unsigned long long)service->memory);

@@ -21,6 +21,7 @@ struct qemu_command {
     bool kvm;                             /* else TCG */
     bool paused;                          /* wait for QMP's `cont` */
     const uint8_t *token;                 /* 16 bytes that the machine is known by */
+    int64_t time;                         /* now, in seconds since the epoch */
     uint64_t tsc_khz; /* rate of the time stamp counter; 0: not known for sure */
     const struct message_forward *forwards; /* ports of the user network */
     unsigned forward_count;

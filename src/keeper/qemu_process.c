@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -325,6 +326,7 @@ static char **make_command(const struct qemu_process *process, const struct conf
                (service->accel == CONFIG_ACCEL_AUTO && accelerator_is_proven(qemu->accelerator)),
         .paused = paused,
         .token = token,
+        .time = (int64_t)time(NULL),
         .forwards = process->forwards,
         .forward_count = process->forward_count,
     };

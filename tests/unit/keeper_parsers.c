@@ -227,15 +227,48 @@ static void placeholders_are_replaced_and_announcers_get_their_arguments(void **
     static const uint8_t token[16] = {0xab};
     struct config_service service = {.name = name, .cmdline = cmdline};
     struct image image = {.announces = false};
-    struct qemu_command command = {.service = &service, .image = &image, .token = token};
+    struct qemu_command command = {
+        .service = &service, .image = &image, .token = token, .time = 1700000000};
     char *line = qemu_command_kernel_line(&command);
     assert_string_equal(line, "a=www.example b=10.0.2.15/24 c=10.0.2.2");
     free(line);
     image.announces = true;
     line = qemu_command_kernel_line(&command);
     assert_non_null(strstr(line, "ip=10.0.2.15/24 gw=10.0.2.2 name=www.example token=ab00"));
+    assert_non_null(strstr(line, " time=1700000000 "));
     assert_non_null(strstr(line, "a=www.example"));
     free(line);
+}
+
+/* Is `text` among QEMU's arguments? */
+static bool is_given(char *const *arguments, const char *text)
+{
+    while (*arguments && strcmp(*arguments, text) != 0)
+        arguments++;
+    return *arguments;
+}
+
+static void announcers_get_random_numbers_from_any_processor(void **state)
+{
+    (void)state;
+    static char name[] = "www.example", path[] = "/x";
+    static const uint8_t token[16];
+    struct config_service service = {.name = name, .image = path, .memory = 1 << 20};
+    struct image image = {.announces = true};
+    struct qemu_command command = {
+        .program = "qemu", .title = name, .service = &service, .image = &image, .token = token};
+    struct error error;
+    char **arguments = qemu_command_make(&command, &error);
+    assert_true(is_given(arguments, "qemu64,+rdrand"));
+    free(arguments);
+    command.kvm = true;
+    arguments = qemu_command_make(&command, &error);
+    assert_true(is_given(arguments, "host"));
+    free(arguments);
+    image.announces = command.kvm = false;
+    arguments = qemu_command_make(&command, &error);
+    assert_false(is_given(arguments, "-cpu"));
+    free(arguments);
 }
 
 static void an_image_larger_than_the_memory_is_refused(void **state)
@@ -263,6 +296,7 @@ int main(void)
         cmocka_unit_test(monitor_lines_are_told_apart),
         cmocka_unit_test(records_are_checked),
         cmocka_unit_test(placeholders_are_replaced_and_announcers_get_their_arguments),
+        cmocka_unit_test(announcers_get_random_numbers_from_any_processor),
         cmocka_unit_test(an_image_larger_than_the_memory_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
