@@ -33,6 +33,8 @@ const char *media_type(const char *name, size_t length)
         {"rss", "application/rss+xml"},
         {"md", "text/markdown; charset=utf-8"},
         {"csv", "text/csv; charset=utf-8"},
+        {"vtt", "text/vtt; charset=utf-8"},
+        {"ics", "text/calendar; charset=utf-8"},
         {"mjs", "text/javascript; charset=utf-8"},
         {"map", "application/json"},
         {"wasm", "application/wasm"},
@@ -46,6 +48,8 @@ const char *media_type(const char *name, size_t length)
         {"ogg", "audio/ogg"},
         {"opus", "audio/ogg"},
         {"wav", "audio/wav"},
+        {"flac", "audio/flac"},
+        {"m4a", "audio/mp4"},
         {"mp4", "video/mp4"},
         {"webm", "video/webm"},
     };

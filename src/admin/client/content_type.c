@@ -95,6 +95,7 @@ static const char *type_by_signature(const struct content *content)
         {4, 4, "ftyp", "video/mp4"},
         {0, 4, "\x1a\x45\xdf\xa3", "video/webm"},
         {0, 4, "OggS", "audio/ogg"},
+        {0, 4, "fLaC", "audio/flac"},
         {0, 3, "ID3", "audio/mpeg"},
         {8, 4, "WAVE", "audio/wav"},
     };
