@@ -31,11 +31,8 @@ class Browser:
         self.profile = tempfile.mkdtemp(prefix="jitsu-chromium-")
         self.session = None
         self.processes = []
-        self.driver = subprocess.Popen(["chromedriver", "--port=0"], stdin=subprocess.DEVNULL, text=True,
-                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                       env={**os.environ, "HOME": self.profile})
+        self.driver, self.port = self.start_driver()
         try:
-            self.port = self.read_port()
             rules = [f"MAP {name} {address}" for name, address in (names or {}).items()] + ["MAP * ~NOTFOUND",
                                                                                             "EXCLUDE 127.0.0.1"]
             options = {
@@ -56,11 +53,21 @@ class Browser:
             self.close()
             raise
 
-    def read_port(self):
-        for line in self.driver.stdout:
-            if "started successfully on port" in line:
-                return int(line.rstrip().rstrip(".").rpartition(" ")[2])
-        raise WebDriverError(f"chromedriver ended with status {self.driver.wait()}")
+    def start_driver(self):
+        """Returns chromedriver's process and port. The port that it chooses for itself may be taken in one of IPv4 and
+        IPv6; then it ends and another is started."""
+        for _ in range(10):
+            driver = subprocess.Popen(["chromedriver", "--port=0"], stdin=subprocess.DEVNULL, text=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                      env={**os.environ, "HOME": self.profile})
+            said = []
+            for line in driver.stdout:
+                if "started successfully on port" in line:
+                    return driver, int(line.rstrip().rstrip(".").rpartition(" ")[2])
+                said.append(line)
+            driver.communicate()
+        shutil.rmtree(self.profile, ignore_errors=True)
+        raise WebDriverError(f"chromedriver ended with status {driver.returncode}: {''.join(said)}")
 
     def close(self):
         """Ends the browser and, by their numbers, whatever of its processes is still there."""
