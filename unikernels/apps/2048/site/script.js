@@ -172,7 +172,9 @@ function play(direction) {
   drawTable();
   drawScores(moved.gained);
   const joined = moved.tiles.filter(tile => tile.from.length === 2).map(tile => tile.value);
-  say(`${joined.length ? `Joined to ${joined.join(" and ")}.` : `Moved ${direction}.`} Score ${game.score}. ${drawVerdict()}`);
+  const what = joined.length ? `Joined to ${joined.join(" and ")}` : `Moved ${direction}`;
+  const where = `row ${Math.floor(moved.added / SIZE) + 1}, column ${moved.added % SIZE + 1}`;
+  say(`${what}. Score ${game.score}. New ${game.cells[moved.added]} in ${where}. ${drawVerdict()}`);
 }
 
 function undo() {
