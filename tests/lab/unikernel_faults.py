@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """Whatever goes wrong in a machine, it says so in words and ends: mistakes of programs, one of each kind (the image `faults`
-makes them), faults while a fault is reported and before faults can be. jitsud tells why."""
+makes them), faults while a fault is reported and before faults can be. jitsud tells why. Memory that runs out under load
+ends nothing."""
 
 import os
 import re
+import selectors
 import subprocess
 import tempfile
 
 import lab
+from archives import cpio
 from machine import Machine
 
 FAULTS = lab.image("faults.elf")
+WWW = lab.image("www.elf")
 SYMBOLS = FAULTS + ".debug"
 
 STATUS_FATAL = 33
@@ -107,6 +111,71 @@ def a_fault_at_the_very_start_ends_the_machine():
         assert status == STATUS_RESET and b"jitsu:" not in console, (symbol, status, console)
 
 
+def request(machine, path):
+    with machine.connect() as connection:
+        connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def ask_from_many(machine, path, clients):
+    """So many clients ask at once and take what they get. Returns the answers; "" of those who were refused."""
+    answers = []
+    selector = selectors.DefaultSelector()
+    connections = [machine.connect() for _ in range(clients)]
+    try:
+        for connection in connections:
+            connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            connection.setblocking(False)
+            selector.register(connection, selectors.EVENT_READ, bytearray())
+        while selector.get_map():
+            events = selector.select(lab.PATIENCE)
+            assert events, f"{len(selector.get_map())} of {clients} clients wait in vain"
+            for key, _ in events:
+                try:
+                    piece = key.fileobj.recv(65536)
+                except ConnectionResetError:
+                    piece = b""
+                    key.data.clear()
+                key.data.extend(piece)
+                if not piece:
+                    selector.unregister(key.fileobj)
+                    answers.append(bytes(key.data))
+    finally:
+        for connection in connections:
+            connection.close()
+    return answers
+
+
+def machines_whose_memory_runs_out_go_on():
+    """Answers that are copied take all the memory there is: some clients are told so or refused, none gets a wrong answer, and
+    afterwards all is as before."""
+    for left in 300_000, 1_200_000:
+        with Machine(FAULTS, options=f"ip=10.0.2.15/24 gw=10.0.2.2 leave={left}", forwards=40) as machine:
+            machine.wait_until_ready()
+            whole = request(machine, "/memory?90000")
+            assert b" 200 OK\r\n" in whole and len(whole) > 90000, whole[:100]
+            for _ in range(2):
+                answers = ask_from_many(machine, "/memory?90000", 60)
+                good = sum(answer == whole for answer in answers)
+                refused = sum(answer.startswith(b"HTTP/1.1 503 ") for answer in answers)
+                reset = sum(answer == b"" for answer in answers)
+                print(f"    {left} bytes: {good} answers, {refused} told to come again, {reset} reset")
+                assert good > 0 and good + refused + reset == len(answers), [(len(answer), answer[:20]) for answer in answers]
+            assert request(machine, "/memory?90000") == whole
+
+
+def a_small_machine_serves_large_files_to_many():
+    contents = os.urandom(1 << 20)
+    ramdisk = os.path.join(directory, "site")
+    with open(ramdisk, "wb") as file:
+        file.write(cpio({"large": contents}))
+    with Machine(WWW, memory=8, ramdisk=ramdisk, forwards=40) as machine:
+        machine.wait_until_ready()
+        answers = ask_from_many(machine, "/large", 100)
+        good = sum(answer.endswith(b"\r\n\r\n" + contents) for answer in answers)
+        assert good == 100, f"{good} of 100 got the file"
+
+
 def jitsud_tells_why_a_machine_died():
     reasons = {"divide": "division by zero", "recurse": "stack overflow", "assert": "assertion failed: zero == 1"}
     services = [{"name": f"{kind}.lab.example", "ports": [80], "memory": "16M", "image": FAULTS} for kind in reasons]
@@ -130,4 +199,6 @@ with tempfile.TemporaryDirectory(prefix="jitsu-lab-") as directory:
             a_fault_while_one_is_reported_ends_the_machine,
             a_fault_without_descriptor_tables_ends_the_machine,
             a_fault_at_the_very_start_ends_the_machine,
+            machines_whose_memory_runs_out_go_on,
+            a_small_machine_serves_large_files_to_many,
             jitsud_tells_why_a_machine_died)

@@ -18,6 +18,7 @@
 #include "net/hooks.h"
 #include "net/network.h"
 #include "netif/ethernet.h"
+#include "platform/platform.h"
 
 #define BACKLOG_SIZE      1024u /* frames that wait for room at the device; a power of two */
 #define PARTS_MAX         8u
@@ -320,7 +321,7 @@ void network_start(void)
     device->events = &events;
     receive_buffers = calloc(device->receive_buffers, sizeof *receive_buffers);
     if (!receive_buffers)
-        application_fail("no memory for the network");
+        platform_fatal("no memory for the network");
     boot_phase("network device");
 
     lwip_init();

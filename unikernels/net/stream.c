@@ -325,9 +325,19 @@ void stream_listen(uint16_t port, const struct stream_handler *handler)
         application_fail("cannot listen on port %u: it is in use or there is no memory", port);
     struct tcp_pcb *listener = tcp_listen_with_backlog(pcb, BACKLOG);
     if (!listener)
-        application_fail("cannot listen on port %u: no memory", port);
+        platform_fatal("no memory to listen");
     tcp_arg(listener, (void *)(uintptr_t)handler);
     tcp_accept(listener, accepted);
+}
+
+/* Gives lwIP so many bytes, or, where memory is short, fewer. Returns how many it took. */
+static size_t write_chunk(struct tcp_pcb *pcb, const uint8_t *bytes, size_t length, u8_t flags)
+{
+    while (length > 0 && tcp_write(pcb, bytes, (u16_t)length, flags) != ERR_OK) {
+        length = length / 2 / TCP_MSS * TCP_MSS;
+        flags |= TCP_WRITE_FLAG_MORE;
+    }
+    return length;
 }
 
 size_t stream_write(struct stream *stream, const void *bytes, size_t length, unsigned flags)
@@ -345,12 +355,13 @@ size_t stream_write(struct stream *stream, const void *bytes, size_t length, uns
         bool more = flags & STREAM_MORE || chunk < left;
         u8_t lwip_flags = (u8_t)((flags & STREAM_IN_PLACE ? 0 : TCP_WRITE_FLAG_COPY) |
                                  (more ? TCP_WRITE_FLAG_MORE : 0));
-        if (chunk == 0 || tcp_write(pcb, at, (u16_t)chunk, lwip_flags) != ERR_OK) {
+        size_t taken = write_chunk(pcb, at, chunk, lwip_flags);
+        at += taken;
+        left -= taken;
+        if (taken < chunk || taken == 0) {
             stream->wants_room = true;
             break;
         }
-        at += chunk;
-        left -= chunk;
     }
     /* Inside a callback lwIP sends after it. */
     if (stream->inside == 0)
@@ -371,7 +382,13 @@ void stream_deadline(struct stream *stream, uint64_t deadline)
 
 size_t stream_unacknowledged(const struct stream *stream)
 {
-    return stream->pcb ? send_share - tcp_sndbuf(stream->pcb) : 0;
+    const struct tcp_pcb *pcb = stream->pcb;
+
+    if (!pcb)
+        return 0;
+    /* The end of the stream has a sequence number too. */
+    bool ending = pcb->state == FIN_WAIT_1 || pcb->state == CLOSING || pcb->state == LAST_ACK;
+    return pcb->snd_lbb - pcb->lastack - (ending ? 1 : 0);
 }
 
 _Noreturn void network_serve(void)
