@@ -17,6 +17,7 @@ from archives import cpio
 from ethernet import ADDRESS4, ADDRESS6, HOST4, HOST6, get, listener
 
 TOTAL_RETRANSMISSIONS = 100  # where struct tcp_info has them
+FRAME_MAX = 1514
 ECHO4, ECHO4_REPLY, ECHO6, ECHO6_REPLY = 8, 0, 128, 129
 
 
@@ -76,6 +77,16 @@ def serves(name, *features):
                     assert get(address, "/small") == b"small"
     test.__name__ = name
     return test
+
+
+def leaves_the_cutting_of_segments_to_the_device():
+    """If it can: where not, no frame is longer than Ethernet's."""
+    for address, features, long in (ADDRESS4, (), True), (ADDRESS6, (), True), (ADDRESS4, ("host_tso6=off",), False):
+        with listener() as wire, ethernet.www(ramdisk, features) as machine:
+            machine.wait_for("jitsu: ready")
+            assert get(address, "/large") == large, f"{address}: the file is damaged"
+            longest = max(len(frame) for frame in ethernet.frames(wire))
+            assert (longest > FRAME_MAX) == long, f"{address} {features}: the longest frame has {longest} bytes"
 
 
 def refuses_other_ports():
@@ -149,7 +160,7 @@ try:
         file.write(cpio({"large": large, "small": b"small"}))
     lab.run(announces_itself_before_it_is_ready, does_without_ipv4, answers_pings, serves("serves_both_families"),
             serves("serves_without_offload", "csum=off", "guest_csum=off", "gso=off"),
-            serves("serves_without_event_index", "event_idx=off"),
+            serves("serves_without_event_index", "event_idx=off"), leaves_the_cutting_of_segments_to_the_device,
             refuses_other_ports, lets_a_client_come_back_from_the_same_port, sequence_numbers_cannot_be_foreseen)
 finally:
     shutil.rmtree(directory, ignore_errors=True)

@@ -26,6 +26,10 @@ struct frame {
      */
     uint16_t checksum_from;
     uint16_t checksum_at;
+    /* Not 0: the device is to cut the TCP segment, whose headers end at `headers_length`, into ones
+     * of `segment_size` bytes (`cuts_segments` only; `checksum_from` is set as well). */
+    uint16_t segment_size;
+    uint16_t headers_length;
     /* Given back by `sent` when the device has read all parts, which must stay until then. */
     void *owner;
 };
@@ -62,6 +66,7 @@ struct network_device {
     const struct network_events *events; /* set by the network before the first call */
     uint8_t hardware_address[6];
     bool offloads_checksum; /* it can fill in TCP's and UDP's checksums */
+    bool cuts_segments;     /* it takes TCP segments that are longer than a frame may be */
     uint16_t headroom;      /* that many bytes before the first part are the driver's to write to */
     unsigned receive_buffers; /* how many there are */
     unsigned parts_max;       /* of a frame */

@@ -20,10 +20,11 @@
 #include "netif/ethernet.h"
 #include "platform/platform.h"
 
-#define BACKLOG_SIZE      1024u /* frames that wait for room at the device; a power of two */
-#define PARTS_MAX         8u
-#define ADDRESS_TEXT_SIZE 64
-#define TCP_CHECKSUM_AT   16
+#define BACKLOG_SIZE         1024u /* frames that wait for room at the device; a power of two */
+#define PARTS_MAX            8u
+#define ADDRESS_TEXT_SIZE    64
+#define TCP_CHECKSUM_AT      16
+#define TCP_HEADER_LENGTH_AT 12
 
 /* lwIP's view of one of the driver's receive buffers. */
 struct receive_buffer {
@@ -76,6 +77,15 @@ static uint16_t prepare_checksum(struct pbuf *frame)
     return from;
 }
 
+/* A TCP segment that is longer than a frame: the device is to cut it. */
+static void prepare_cutting(struct frame *frame, const struct pbuf *pbuf)
+{
+    const uint8_t *tcp = (const uint8_t *)pbuf->payload + frame->checksum_from;
+
+    frame->headers_length = (uint16_t)(frame->checksum_from + (tcp[TCP_HEADER_LENGTH_AT] >> 4) * 4);
+    frame->segment_size = (uint16_t)(NETWORK_FRAME_MAX - frame->headers_length);
+}
+
 static bool send_now(struct pbuf *pbuf)
 {
     struct frame_part parts[PARTS_MAX];
@@ -86,6 +96,8 @@ static bool send_now(struct pbuf *pbuf)
             parts[frame.part_count++] = (struct frame_part){part->payload, part->len};
     if (device->offloads_checksum)
         frame.checksum_from = prepare_checksum(pbuf);
+    if (pbuf->tot_len > NETWORK_FRAME_MAX && frame.checksum_from)
+        prepare_cutting(&frame, pbuf);
     return device->driver->send(device, &frame);
 }
 
@@ -169,6 +181,16 @@ static void frame_received(unsigned number, void *bytes, uint32_t length, bool c
     NETIF_SET_CHECKSUM_CTRL(&interface, flags);
     if (interface.input(pbuf, &interface) != ERR_OK)
         pbuf_free(pbuf);
+}
+
+size_t network_segment_size(bool ipv6)
+{
+    return (size_t)interface.mtu - (ipv6 ? IP6_HLEN : IP_HLEN) - TCP_HLEN;
+}
+
+bool network_cuts_segments(void)
+{
+    return device->cuts_segments;
 }
 
 bool network_speaks_ipv6(void)

@@ -64,7 +64,6 @@
 #define TCP_OOSEQ_MAX_BYTES             TCP_WND
 #define LWIP_TCP_SACK_OUT               1
 #define TCP_MSL                         10000
-#define LWIP_TCP_CALC_INITIAL_CWND(mss) ((tcpwnd_size_t)(10 * (mss))) /* RFC 6928 */
 #define LWIP_DISABLE_TCP_SANITY_CHECKS  1 /* they are about pools that are not used */
 
 #define LWIP_HOOK_TCP_ISN(local, local_port, remote, remote_port)                                  \

@@ -30,6 +30,23 @@ bool network_arm(void *unused);
 void time_wait_make_way(const uint8_t *frame, size_t length);
 void time_wait_limit(void);
 
+/* How many bytes of TCP's data a frame carries, and whether the device takes segments with more, to
+ * cut them itself. */
+size_t network_segment_size(bool ipv6);
+bool network_cuts_segments(void);
+
+/* segments.c: how long a connection's segments are, where the device cuts them. All zeroes at first.
+ * To be told before anything is sent (as often as is convenient), and of all that is acknowledged.
+ */
+struct tcp_pcb;
+struct segments {
+    uint16_t packet;    /* what the network carries at once, or 0: not known yet */
+    size_t undisturbed; /* bytes acknowledged since the last loss */
+    size_t window;      /* of congestion, then */
+};
+void segments_begin(struct segments *segments, struct tcp_pcb *pcb);
+void segments_adapt(struct segments *segments, struct tcp_pcb *pcb, size_t acknowledged);
+
 /* timers.c: runs what is due, and tells when (clock_now()) the next will be. */
 uint64_t timers_run(void);
 

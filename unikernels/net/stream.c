@@ -38,6 +38,7 @@ struct stream {
     bool client_ended; /* the end of its data has come */
     bool end_reported;
     bool wants_room;
+    struct segments segments;
     enum leaving leaving; /* what happens once the handler's functions have returned */
 };
 
@@ -187,8 +188,8 @@ static err_t received(void *argument, struct tcp_pcb *pcb, struct pbuf *pbuf, er
 {
     struct stream *stream = argument;
 
-    (void)pcb;
     (void)error;
+    segments_begin(&stream->segments, pcb);
     if (!pbuf)
         stream->client_ended = true;
     else if (stream->waiting)
@@ -208,13 +209,27 @@ static err_t report_room(struct stream *stream)
     return exit_handler(stream);
 }
 
+/* How many bytes TCP takes: as many as may be under way soon, so that segments are not made long
+ * before it is known how long they should be. */
+static size_t room(const struct stream *stream)
+{
+    size_t has = send_share - stream->pcb->snd_buf;
+    size_t most = 2 * (size_t)stream->pcb->cwnd;
+
+    if (most < SEND_SHARE_LEAST)
+        most = SEND_SHARE_LEAST;
+    if (most > send_share)
+        most = send_share;
+    return has < most ? most - has : 0;
+}
+
 static err_t sent(void *argument, struct tcp_pcb *pcb, u16_t length)
 {
     struct stream *stream = argument;
 
-    (void)length;
+    segments_adapt(&stream->segments, pcb, length);
     if (stream->wants_room &&
-        (tcp_sndbuf(pcb) >= ROOM_WORTH_A_CALL || stream_unacknowledged(stream) == 0))
+        (room(stream) >= ROOM_WORTH_A_CALL || stream_unacknowledged(stream) == 0))
         return report_room(stream);
     return ERR_OK;
 }
@@ -350,8 +365,9 @@ size_t stream_write(struct stream *stream, const void *bytes, size_t length, uns
         return length;
     while (left > 0) {
         size_t chunk = left < WRITE_CHUNK ? left : WRITE_CHUNK;
-        if (chunk > tcp_sndbuf(pcb))
-            chunk = tcp_sndbuf(pcb);
+        size_t free = room(stream);
+        if (chunk > free)
+            chunk = free;
         bool more = flags & STREAM_MORE || chunk < left;
         u8_t lwip_flags = (u8_t)((flags & STREAM_IN_PLACE ? 0 : TCP_WRITE_FLAG_COPY) |
                                  (more ? TCP_WRITE_FLAG_MORE : 0));

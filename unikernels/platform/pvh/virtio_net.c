@@ -11,9 +11,14 @@
 #define FEATURE_CSUM       (UINT64_C(1) << 0)
 #define FEATURE_GUEST_CSUM (UINT64_C(1) << 1)
 #define FEATURE_MAC        (UINT64_C(1) << 5)
+#define FEATURE_HOST_TSO4  (UINT64_C(1) << 11)
+#define FEATURE_HOST_TSO6  (UINT64_C(1) << 12)
+#define FEATURE_HOST_TSO   (FEATURE_HOST_TSO4 | FEATURE_HOST_TSO6)
 
 #define HEADER_NEEDS_CHECKSUM 1u
 #define HEADER_CHECKSUM_VALID 2u
+#define SEGMENTS_TCP4         1u
+#define SEGMENTS_TCP6         4u
 
 #define RECEIVE_QUEUE       0
 #define SEND_QUEUE          1
@@ -21,6 +26,7 @@
 #define SEND_DESCRIPTORS    256u
 #define PARTS_MAX           8u
 #define RECEIVE_BUFFER_SIZE 1536u
+#define TYPE_AT             12 /* of an Ethernet frame */
 
 struct header {
     uint8_t flags;
@@ -57,6 +63,11 @@ static uint8_t *receive_buffer(const struct card *card, unsigned buffer)
     return card->buffers + (size_t)buffer * RECEIVE_BUFFER_SIZE;
 }
 
+static bool is_ipv6(const uint8_t *frame)
+{
+    return frame[TYPE_AT] == 0x86 && frame[TYPE_AT + 1] == 0xdd;
+}
+
 static void fill_header(const struct card *card, struct header *header, const struct frame *frame)
 {
     memset(header, 0, card->header_size);
@@ -64,6 +75,12 @@ static void fill_header(const struct card *card, struct header *header, const st
         header->flags = HEADER_NEEDS_CHECKSUM;
         header->checksum_start = frame->checksum_from;
         header->checksum_offset = frame->checksum_at;
+    }
+    if (frame->segment_size) {
+        const uint8_t *bytes = (const uint8_t *)header + card->header_size;
+        header->segmentation = is_ipv6(bytes) ? SEGMENTS_TCP6 : SEGMENTS_TCP4;
+        header->header_length = frame->headers_length;
+        header->segment_size = frame->segment_size;
     }
 }
 
@@ -221,7 +238,7 @@ struct network_device *platform_network_device(void)
     if (!virtio_find(VIRTIO_DEVICE_NETWORK, &card.virtio))
         return NULL;
     virtio_negotiate(&card.virtio, FEATURE_CSUM | FEATURE_GUEST_CSUM | FEATURE_MAC |
-                                       VIRTIO_F_EVENT_IDX | VIRTIO_F_ANY_LAYOUT);
+                                       FEATURE_HOST_TSO | VIRTIO_F_EVENT_IDX | VIRTIO_F_ANY_LAYOUT);
     uint64_t features = card.virtio.features;
     if (!(features & (VIRTIO_F_ANY_LAYOUT | VIRTIO_F_VERSION_1)))
         machine_fatal("the network device wants its headers apart from the frames: it is too old");
@@ -234,6 +251,7 @@ struct network_device *platform_network_device(void)
     card.network = (struct network_device){
         .driver = &driver,
         .offloads_checksum = features & FEATURE_CSUM,
+        .cuts_segments = (features & FEATURE_HOST_TSO) == FEATURE_HOST_TSO,
         .headroom = card.header_size,
         .parts_max = PARTS_MAX,
     };
