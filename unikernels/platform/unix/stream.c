@@ -1,0 +1,635 @@
+/* jitsu/stream.h on sockets.
+ *
+ * What epoll tells (edge-triggered) is only noted, and the stream put on the list of those that
+ * have something to do; streams_run() does it. So no handler ever runs while events that may
+ * concern other streams are still to be told. */
+#include "jitsu/stream.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "jitsu/clock.h"
+#include "jitsu/memory.h"
+#include "platform/unix/address.h"
+#include "platform/unix/list.h"
+#include "platform/unix/outgoing.h"
+#include "platform/unix/poller.h"
+#include "platform/unix/streams.h"
+
+#define MEMORY_A_STREAM (32u * 1024)
+#define CAPACITY_LEAST  16u
+#define CAPACITY_MOST   65536u
+#define UNSENT_MOST     (128 * 1024)
+#define READ_AT_ONCE    (16u * 1024)
+#define READS_IN_A_ROW  8
+#define COPIED_AT_MOST  4096u /* of what may be sent in place: saves a system call */
+#define GRAIN           (100 * CLOCK_MILLISECOND) /* of deadlines */
+#define LINGER_TIME     (20 * CLOCK_SECOND)
+#define LINGER_STOPPING (1 * CLOCK_SECOND)
+
+#define EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
+
+enum leaving { STAYS, CLOSES, ABORTS };
+
+struct stream {
+    struct watch watch;
+    struct link among_all; /* open ones, or lingering ones */
+    struct link to_do;     /* in a list if there is something to do */
+    int socket;
+    struct stream_address peer;
+    const struct stream_handler *handler; /* NULL: it lingers, without its application */
+    void *state;
+    uint64_t deadline;
+    const uint8_t *waiting; /* received, and not taken by the application */
+    size_t waiting_length;
+    uint8_t *kept; /* where that is, if it had to be copied */
+    struct outgoing outgoing;
+    size_t unacknowledged; /* while it lingers: when the deadline was set */
+    uint8_t inside;        /* so many of the handler's functions are running */
+    bool readable, ending; /* there may be something to read; the end, or an error, among it */
+    bool connecting;       /* the other end has not answered yet */
+    bool full;             /* the socket takes nothing for now */
+    bool watches_room;     /* epoll tells when it does again */
+    bool broken;           /* there is no connection any more */
+    bool reading;          /* it is being offered what is waiting */
+    bool client_ended;     /* the end of its data has come */
+    bool end_reported;
+    bool shut, end_sent; /* nothing more is to be sent; the client has been told so */
+    bool wants_room;
+    bool is_due; /* the deadline has passed */
+    bool to_be_stopped;
+    enum leaving leaving; /* what happens once the handler's functions have returned */
+};
+
+static struct link open_streams = LIST_EMPTY(open_streams);
+static struct link lingering_streams = LIST_EMPTY(lingering_streams);
+static struct link busy_streams = LIST_EMPTY(busy_streams);
+static size_t open_count, lingering_count;
+static uint64_t earliest_deadline = NEVER; /* none is before */
+static uint64_t deadlines_looked_at;       /* when that was last found out */
+static uint64_t linger_time = LINGER_TIME;
+
+size_t stream_capacity(void)
+{
+    static size_t capacity;
+
+    if (capacity == 0) {
+        size_t descriptors = descriptors_limit();
+        capacity = memory_free() / MEMORY_A_STREAM;
+        if (capacity > CAPACITY_MOST)
+            capacity = CAPACITY_MOST;
+        /* The others are for connections that linger, and for making room. */
+        if (capacity > descriptors / 4 * 3)
+            capacity = descriptors / 4 * 3;
+        if (capacity < CAPACITY_LEAST)
+            capacity = CAPACITY_LEAST;
+    }
+    return capacity;
+}
+
+static void schedule(struct stream *stream)
+{
+    if (list_is_empty(&stream->to_do))
+        list_append(&busy_streams, &stream->to_do);
+}
+
+static void set_deadline(struct stream *stream, uint64_t deadline)
+{
+    stream->deadline = deadline;
+    stream->is_due = false;
+    if (deadline && deadline < earliest_deadline)
+        earliest_deadline = deadline;
+}
+
+static void happened(struct watch *watch, uint32_t events)
+{
+    struct stream *stream = CONTAINER_OF(watch, struct stream, watch);
+
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP))
+        stream->readable = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP))
+        stream->ending = true;
+    if (events & EPOLLOUT)
+        stream->full = stream->connecting = false;
+    if (events & EPOLLERR)
+        stream->broken = true;
+    schedule(stream);
+}
+
+/* --- the end --- */
+
+static void release(struct stream *stream, bool reset)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+    if (reset)
+        setsockopt(stream->socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(stream->socket);
+    *(stream->handler ? &open_count : &lingering_count) -= 1;
+    list_remove(&stream->among_all);
+    list_remove(&stream->to_do);
+    outgoing_drop(&stream->outgoing);
+    free(stream->kept);
+    free(stream);
+}
+
+static void linger(struct stream *stream);
+
+/* Lets go of the connection and tells the application. */
+static void finish(struct stream *stream)
+{
+    const struct stream_handler *handler = stream->handler;
+    void *state = stream->state;
+
+    if (stream->leaving == ABORTS || stream->broken || stream->connecting)
+        release(stream, true);
+    else
+        linger(stream);
+    if (state)
+        handler->closed(state);
+}
+
+static void begin_leaving(struct stream *stream, enum leaving how)
+{
+    if (stream->leaving != STAYS)
+        return;
+    stream->leaving = how;
+    if (stream->inside == 0)
+        finish(stream);
+}
+
+void stream_close(struct stream *stream)
+{
+    begin_leaving(stream, CLOSES);
+}
+
+void stream_abort(struct stream *stream)
+{
+    begin_leaving(stream, ABORTS);
+}
+
+/* --- sending --- */
+
+/* Sends what is queued and then these bytes. Returns how many of the latter went. */
+static size_t send_now(struct stream *stream, const void *bytes, size_t length, bool more)
+{
+    size_t taken = 0;
+
+    if (stream->full || stream->broken)
+        return 0;
+    switch (outgoing_send(&stream->outgoing, stream->socket, bytes, length, more, &taken)) {
+    case OUTGOING_SENT:
+        break;
+    case OUTGOING_FULL:
+        stream->full = true;
+        if (!stream->watches_room &&
+            !poller_change(&stream->watch, stream->socket, EVENTS | EPOLLOUT))
+            stream->broken = true;
+        stream->watches_room = true;
+        break;
+    case OUTGOING_FAILED:
+        stream->broken = true;
+        break;
+    }
+    return taken;
+}
+
+/* Sends what is queued, and behind it the end if it is to be sent. */
+static void flush(struct stream *stream)
+{
+    if (outgoing_length(&stream->outgoing) > 0)
+        send_now(stream, NULL, 0, false);
+    if (stream->shut && !stream->end_sent && !stream->connecting &&
+        outgoing_length(&stream->outgoing) == 0) {
+        stream->end_sent = true;
+        if (shutdown(stream->socket, SHUT_WR) != 0)
+            stream->broken = true;
+    }
+}
+
+size_t stream_write(struct stream *stream, const void *bytes, size_t length, unsigned flags)
+{
+    const uint8_t *at = bytes;
+    bool copies = !(flags & STREAM_IN_PLACE) || length <= COPIED_AT_MOST;
+    size_t taken = 0;
+
+    if (stream->leaving != STAYS || stream->broken)
+        return length;
+    if (stream->shut)
+        return 0;
+    size_t room = copies ? outgoing_room(&stream->outgoing) : 0;
+    if (length > room) {
+        taken = send_now(stream, bytes, length, flags & STREAM_MORE);
+        room = copies ? outgoing_room(&stream->outgoing) : 0;
+    }
+    if (room > length - taken)
+        room = length - taken;
+    outgoing_append(&stream->outgoing, at + taken, room);
+    taken += room;
+    if (taken < length)
+        stream->wants_room = true;
+    /* Inside one of its handler's functions the queue is sent after it. */
+    if (stream->inside == 0 || (stream->wants_room && !stream->full))
+        schedule(stream);
+    return stream->broken ? length : taken;
+}
+
+void stream_shutdown(struct stream *stream)
+{
+    if (stream->leaving != STAYS || stream->shut)
+        return;
+    stream->shut = true;
+    if (stream->inside == 0)
+        schedule(stream);
+}
+
+struct stream_address stream_peer(const struct stream *stream)
+{
+    return stream->peer;
+}
+
+size_t stream_count(void)
+{
+    return open_count;
+}
+
+size_t stream_unacknowledged(const struct stream *stream)
+{
+    int in_flight = 0;
+
+    if (stream->broken || ioctl(stream->socket, SIOCOUTQ, &in_flight) != 0 || in_flight < 0)
+        return 0;
+    /* The end counts as a byte. */
+    if (stream->end_sent && in_flight > 0)
+        in_flight--;
+    return (size_t)in_flight + outgoing_length(&stream->outgoing);
+}
+
+/* --- the handler's functions --- */
+
+static void enter(struct stream *stream)
+{
+    stream->inside++;
+}
+
+/* After a handler's function: does what it has asked for. */
+static void exit_handler(struct stream *stream)
+{
+    if (stream->inside == 1 && stream->leaving == STAYS) {
+        flush(stream);
+        if (stream->broken)
+            stream->leaving = ABORTS;
+    }
+    if (--stream->inside == 0 && stream->leaving != STAYS)
+        finish(stream);
+}
+
+static void report_room(struct stream *stream)
+{
+    stream->wants_room = false;
+    stream->handler->writable(stream, stream->state);
+}
+
+static void report_expiry(struct stream *stream)
+{
+    set_deadline(stream, 0);
+    stream->handler->expired(stream, stream->state);
+}
+
+static void report_stop(struct stream *stream)
+{
+    stream->to_be_stopped = false;
+    stream->handler->stopping(stream, stream->state);
+}
+
+/* Offers the application what is waiting until it takes no more. */
+static void offer(struct stream *stream)
+{
+    if (stream->reading)
+        return;
+    stream->reading = true;
+    while (stream->waiting_length > 0 && stream->leaving == STAYS) {
+        size_t taken = stream->handler->received(stream, stream->state, stream->waiting,
+                                                 stream->waiting_length);
+        if (taken == 0)
+            break;
+        stream->waiting += taken;
+        stream->waiting_length -= taken;
+    }
+    stream->reading = false;
+    if (stream->waiting_length == 0 && stream->kept) {
+        free(stream->kept);
+        stream->kept = NULL;
+    }
+    if (stream->waiting_length == 0 && stream->client_ended && !stream->end_reported &&
+        stream->leaving == STAYS) {
+        stream->end_reported = true;
+        stream->handler->ended(stream, stream->state);
+    }
+}
+
+/* What the application has not taken must not lie in the buffer that all share. */
+static void keep_waiting(struct stream *stream)
+{
+    if (stream->waiting_length == 0 || stream->kept || stream->leaving != STAYS)
+        return;
+    stream->kept = malloc(stream->waiting_length);
+    if (!stream->kept) {
+        stream->leaving = ABORTS;
+        return;
+    }
+    memcpy(stream->kept, stream->waiting, stream->waiting_length);
+    stream->waiting = stream->kept;
+}
+
+/* Reads once. Returns the number of bytes, 0 if there is nothing (more) to read. */
+static size_t read_socket(struct stream *stream, uint8_t *buffer, size_t size)
+{
+    ssize_t got;
+
+    do {
+        got = recv(stream->socket, buffer, size, MSG_DONTWAIT);
+    } while (got < 0 && errno == EINTR);
+    /* A read that is not filled has emptied the socket: more would be told anew. */
+    if (got < (ssize_t)size && !stream->ending)
+        stream->readable = false;
+    if (got > 0)
+        return (size_t)got;
+    stream->readable = false;
+    if (got == 0)
+        stream->client_ended = true;
+    else if (errno != EAGAIN)
+        stream->broken = true;
+    return 0;
+}
+
+static bool may_read(const struct stream *stream)
+{
+    return stream->readable && !stream->client_ended && !stream->broken;
+}
+
+static void receive(struct stream *stream)
+{
+    static uint8_t buffer[READ_AT_ONCE];
+
+    for (int i = 0; i < READS_IN_A_ROW; i++) {
+        if (!may_read(stream) || stream->waiting_length > 0 || stream->leaving != STAYS)
+            return;
+        stream->waiting_length = read_socket(stream, buffer, sizeof buffer);
+        stream->waiting = buffer;
+        offer(stream);
+        keep_waiting(stream);
+    }
+    if (may_read(stream))
+        schedule(stream);
+}
+
+void stream_read(struct stream *stream)
+{
+    if (stream->leaving != STAYS)
+        return;
+    enter(stream);
+    offer(stream);
+    if (stream->waiting_length == 0 && may_read(stream))
+        schedule(stream);
+    exit_handler(stream);
+}
+
+void stream_deadline(struct stream *stream, uint64_t deadline)
+{
+    set_deadline(stream, deadline);
+}
+
+/* --- connections that the application has let go of --- */
+
+static void set_linger_deadline(struct stream *stream)
+{
+    stream->unacknowledged = stream_unacknowledged(stream);
+    set_deadline(stream, clock_now() + linger_time);
+}
+
+/* Goes on sending, and drops what the client still says, so that no reset takes from it what was
+ * sent. Returns whether nothing is left to be done. */
+static bool is_over(struct stream *stream)
+{
+    static uint8_t dropped[READ_AT_ONCE];
+
+    if (stream->client_ended && outgoing_length(&stream->outgoing) == 0)
+        return true;
+    flush(stream);
+    for (int i = 0; i < READS_IN_A_ROW && may_read(stream); i++)
+        read_socket(stream, dropped, sizeof dropped);
+    if (may_read(stream))
+        schedule(stream);
+    return stream->broken || (stream->end_sent && stream->client_ended);
+}
+
+static void go_on_lingering(struct stream *stream)
+{
+    size_t before = stream->unacknowledged;
+
+    if (is_over(stream)) {
+        release(stream, false);
+        return;
+    }
+    if (!stream->is_due)
+        return;
+    stream->is_due = false;
+    set_linger_deadline(stream);
+    if (stream->unacknowledged == 0 || stream->unacknowledged >= before)
+        release(stream, stream->unacknowledged > 0);
+}
+
+/* The one that has lingered longest makes room for others. */
+static void limit_lingering(void)
+{
+    struct stream *oldest = CONTAINER_OF(lingering_streams.next, struct stream, among_all);
+
+    if (lingering_count > descriptors_limit() / 8)
+        release(oldest, outgoing_length(&oldest->outgoing) > 0);
+}
+
+static void linger(struct stream *stream)
+{
+    free(stream->kept);
+    stream->kept = NULL;
+    stream->waiting_length = 0;
+    stream->handler = NULL;
+    stream->state = NULL;
+    stream->shut = true;
+    stream->readable = true;
+    stream->is_due = false;
+    open_count--;
+    lingering_count++;
+    list_remove(&stream->among_all);
+    list_append(&lingering_streams, &stream->among_all);
+    if (is_over(stream)) {
+        release(stream, false);
+        return;
+    }
+    set_linger_deadline(stream);
+    limit_lingering();
+}
+
+/* --- all streams --- */
+
+/* Best effort: a connection works without, if not as well. */
+void streams_set_options(int socket)
+{
+    const int on = 1, unsent_most = UNSENT_MOST;
+
+    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    /* Deadlines are about what the client has got: there should be room again as it gets more, not
+     * only when a large buffer has emptied. */
+    setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_most, sizeof unsent_most);
+}
+
+/* A stream on that socket, which it owns, or NULL (and the socket is closed). */
+static struct stream *add(int socket, uint32_t events, const struct stream_address *peer,
+                          const struct stream_handler *handler)
+{
+    struct stream *stream = calloc(1, sizeof *stream);
+
+    if (!stream) {
+        close(socket);
+        return NULL;
+    }
+    stream->watch.happened = happened;
+    stream->socket = socket;
+    stream->handler = handler;
+    stream->peer = *peer;
+    stream->to_do = (struct link)LIST_EMPTY(stream->to_do);
+    list_append(&open_streams, &stream->among_all);
+    open_count++;
+    if (poller_add(&stream->watch, socket, events))
+        return stream;
+    release(stream, true);
+    return NULL;
+}
+
+void streams_accepted(int socket, const union socket_address *peer,
+                      const struct stream_handler *handler)
+{
+    const struct stream_address address = address_of_socket(peer);
+    struct stream *stream = add(socket, EVENTS, &address, handler);
+
+    if (!stream)
+        return;
+    enter(stream);
+    stream->state = handler->opened(stream);
+    if (!stream->state)
+        stream->leaving = ABORTS;
+    exit_handler(stream);
+}
+
+struct stream *stream_connect(const struct stream_address *address,
+                              const struct stream_handler *handler, void *state)
+{
+    union socket_address to = address_for_socket(address);
+    int socket_ = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (socket_ == -1)
+        return NULL;
+    streams_set_options(socket_);
+    if (connect(socket_, &to.any, address_size(&to)) != 0 && errno != EINPROGRESS) {
+        close(socket_);
+        return NULL;
+    }
+    struct stream *stream = add(socket_, EVENTS | EPOLLOUT, address, handler);
+    if (!stream)
+        return NULL;
+    stream->state = state;
+    /* Once there is room, it is connected. */
+    stream->connecting = stream->full = stream->watches_room = stream->wants_room = true;
+    return stream;
+}
+
+static void run_stream(struct stream *stream)
+{
+    if (!stream->handler) {
+        go_on_lingering(stream);
+        return;
+    }
+    enter(stream);
+    if (stream->broken)
+        stream->leaving = ABORTS;
+    if (stream->leaving == STAYS)
+        flush(stream);
+    if (stream->leaving == STAYS && stream->wants_room && !stream->full && !stream->broken)
+        report_room(stream);
+    if (stream->leaving == STAYS)
+        receive(stream);
+    if (stream->leaving == STAYS && stream->to_be_stopped)
+        report_stop(stream);
+    if (stream->leaving == STAYS && stream->is_due)
+        report_expiry(stream);
+    exit_handler(stream);
+}
+
+/* Puts the streams whose time has come on the list. */
+static void look_at_deadlines(void)
+{
+    struct link *const lists[] = {&open_streams, &lingering_streams};
+    uint64_t now = clock_now();
+
+    if (now < earliest_deadline || now < deadlines_looked_at + GRAIN)
+        return;
+    deadlines_looked_at = now;
+    earliest_deadline = NEVER;
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        for (struct link *link = lists[i]->next; link != lists[i]; link = link->next) {
+            struct stream *stream = CONTAINER_OF(link, struct stream, among_all);
+            stream->is_due = stream->deadline && stream->deadline <= now;
+            if (stream->is_due)
+                schedule(stream);
+            else if (stream->deadline && stream->deadline < earliest_deadline)
+                earliest_deadline = stream->deadline;
+        }
+    }
+}
+
+uint64_t streams_run(void)
+{
+    struct link now_busy = LIST_EMPTY(now_busy);
+
+    if (earliest_deadline != NEVER)
+        look_at_deadlines();
+    list_move(&now_busy, &busy_streams);
+    while (!list_is_empty(&now_busy)) {
+        struct link *first = now_busy.next;
+        list_remove(first);
+        run_stream(CONTAINER_OF(first, struct stream, to_do));
+    }
+    if (!list_is_empty(&busy_streams))
+        return 0;
+    if (earliest_deadline == NEVER)
+        return NEVER;
+    uint64_t next_look = deadlines_looked_at + GRAIN;
+    return earliest_deadline > next_look ? earliest_deadline : next_look;
+}
+
+void streams_stop(void)
+{
+    uint64_t soon = clock_now() + LINGER_STOPPING;
+    struct link *link;
+
+    for (link = open_streams.next; link != &open_streams; link = link->next) {
+        struct stream *stream = CONTAINER_OF(link, struct stream, among_all);
+        stream->to_be_stopped = true;
+        schedule(stream);
+    }
+    linger_time = LINGER_STOPPING;
+    for (link = lingering_streams.next; link != &lingering_streams; link = link->next)
+        set_deadline(CONTAINER_OF(link, struct stream, among_all), soon);
+}
+
+bool streams_are_over(void)
+{
+    return open_count + lingering_count == 0;
+}

@@ -1,0 +1,43 @@
+/* The parts of the network: streams on connected sockets, listeners that make them, and the loop in
+ * which both live (serve.c). */
+#ifndef JITSU_PLATFORM_UNIX_STREAMS_H
+#define JITSU_PLATFORM_UNIX_STREAMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct stream_handler;
+union socket_address;
+
+#define NEVER UINT64_MAX
+
+/* stream.c: a connected non-blocking socket, which it owns from then on, becomes a stream. */
+void streams_accepted(int socket, const union socket_address *peer,
+                      const struct stream_handler *handler);
+
+/* Sets what streams want of a socket; those that a listening socket accepts inherit it. */
+void streams_set_options(int socket);
+
+/* Does for each stream what is to be done now. Returns when, by clock_now(), to do so again if
+ * nothing happens. */
+uint64_t streams_run(void);
+
+/* The handlers are told that the process is to finish. Streams that are over do not wait long for
+ * their clients any more. */
+void streams_stop(void);
+
+/* Is there no connection any more, not even one that the application has let go of and whose last
+ * bytes are still under way? */
+bool streams_are_over(void);
+
+/* listener.c: accepts what has come; returns when to do so again although nothing happens. */
+uint64_t listeners_run(void);
+
+/* Accepts nothing any more. */
+void listeners_stop(void);
+
+/* The most descriptors that the process can have open. */
+size_t descriptors_limit(void);
+
+#endif
