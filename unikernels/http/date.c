@@ -148,7 +148,7 @@ void http_date_format(int64_t seconds, char text[HTTP_DATE_SIZE])
         seconds = LAST_SECOND;
     unsigned time = (unsigned)(seconds % DAY);
     date_from_days(seconds / DAY, &year, &of_year, &day);
-    memcpy(text, "Day, 00 Mon 0000 00:00:00 GMT", HTTP_DATE_SIZE);
+    memcpy(text, HTTP_DATE_FORM, HTTP_DATE_SIZE);
     memcpy(text, weekdays + 3 * (seconds / DAY % 7), 3);
     put_number(text + 5, day);
     memcpy(text + 8, months + 3 * (of_year - 1), 3);

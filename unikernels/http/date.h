@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HTTP_DATE_SIZE 30 /* with its NUL */
+#define HTTP_DATE_FORM "Day, 00 Mon 0000 00:00:00 GMT"
+#define HTTP_DATE_SIZE sizeof HTTP_DATE_FORM /* with its NUL */
 
 /* Seconds since the epoch of a date in one of the three forms; -1 if it is none, or before the
  * epoch. */

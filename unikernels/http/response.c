@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/date.h"
 #include "jitsu/application.h"
+#include "jitsu/clock.h"
 
 #define PAGE                                                                                       \
     "<!doctype html><meta charset=utf-8><meta name=viewport content=\"width=device-width\">"       \
@@ -110,6 +112,7 @@ void response_start(struct http_response *response, const struct http_request *r
     response->text_length = 0;
     response->body = NULL;
     response->body_length = 0;
+    response->content_length = 0;
     response->copy = NULL;
 }
 
@@ -117,6 +120,24 @@ void response_end(struct http_response *response)
 {
     free(response->copy);
     response->copy = NULL;
+}
+
+/* The date, where it is known (RFC 9110, section 6.6.1). It is written once a second. */
+static void add_date(struct http_response *response)
+{
+    static char line[] = "Date: " HTTP_DATE_FORM "\r\n";
+    static int64_t written = -1;
+    int64_t now;
+
+    if (!clock_wall(&now))
+        return;
+    if (now != written) {
+        char text[HTTP_DATE_SIZE];
+        http_date_format(now, text);
+        memcpy(line + strlen("Date: "), text, HTTP_DATE_SIZE - 1);
+        written = now;
+    }
+    add_bytes(response, line, sizeof line - 1);
 }
 
 void http_begin(struct http_response *response, int status)
@@ -128,6 +149,7 @@ void http_begin(struct http_response *response, int status)
     add(response, " ");
     add(response, reason_phrase(status));
     add(response, "\r\nServer: jitsu\r\n");
+    add_date(response);
 }
 
 void http_header(struct http_response *response, const char *name, const char *value)
@@ -172,6 +194,7 @@ void http_body(struct http_response *response, const char *type, const void *byt
     end_head(response);
     if (response->without_body || length == 0)
         return;
+    response->content_length = length;
     if (how & STREAM_IN_PLACE) {
         response->body = bytes;
         response->body_length = length;

@@ -16,7 +16,8 @@ struct http_response {
     size_t text_length;
     const uint8_t *body; /* what follows the text */
     size_t body_length;
-    void *copy; /* owned: the body, if it was to be copied and is not short */
+    size_t content_length; /* of the whole body that is sent */
+    void *copy;            /* owned: the body, if it was to be copied and is not short */
 };
 
 /* Before the application is asked. `close`: the connection is to end whatever the client wants. */

@@ -3,17 +3,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/access_log.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "jitsu/application.h"
 #include "jitsu/clock.h"
+#include "jitsu/console.h"
 #include "jitsu/http.h"
+#include "jitsu/options.h"
 #include "jitsu/stream.h"
 
-#define IDLE_TIME  (30 * CLOCK_SECOND) /* between requests */
-#define HEAD_TIME  (10 * CLOCK_SECOND) /* for a request's head, from its first byte on */
-#define STALL_TIME (20 * CLOCK_SECOND) /* for the client to take anything at all of an answer */
-#define DRAIN_TIME (5 * CLOCK_SECOND)  /* for the client to end the connection after us */
+/* Seconds that a client may keep us waiting. The option idle= sets the first; the others are never
+ * longer. */
+#define IDLE_TIME      30 /* between requests */
+#define IDLE_TIME_MOST 3600
+#define HEAD_TIME      10 /* for the rest of a request's head, from its first byte on */
+#define STALL_TIME     20 /* for taking anything at all of an answer */
+#define DRAIN_TIME     5  /* for ending the connection after us */
 
 enum phase {
     READING,  /* a request's head, or waiting for one */
@@ -28,7 +34,7 @@ struct connection {
     uint8_t *head; /* the part of a head that has come, HTTP_HEAD_MAX bytes; NULL: none */
     size_t head_length;
     bool client_ended;
-    size_t unacknowledged; /* while draining: when the deadline was set */
+    size_t unacknowledged; /* when the deadline was set */
     size_t text_sent, body_sent;
     struct http_response response;
 };
@@ -36,6 +42,8 @@ struct connection {
 static struct connection *least_used, *last_used;
 static size_t connection_count;
 static http_answer *answer_request;
+static uint64_t idle_time;
+static bool is_logging;
 static bool is_stopping; /* each connection ends with its next answer */
 
 static void list_remove(struct connection *connection)
@@ -52,19 +60,33 @@ static void list_append(struct connection *connection)
     last_used = connection;
 }
 
-static void wait_at_most(struct connection *connection, uint64_t time)
+static uint64_t limit(const struct connection *connection)
 {
-    stream_deadline(connection->stream, clock_now() + time);
+    uint64_t time = connection->phase == SENDING    ? STALL_TIME * CLOCK_SECOND
+                    : connection->phase == DRAINING ? DRAIN_TIME * CLOCK_SECOND
+                    : connection->head              ? HEAD_TIME * CLOCK_SECOND
+                                                    : idle_time;
+    return time < idle_time ? time : idle_time;
 }
 
-/* The connection serves requests again. */
-static void expect_request(struct connection *connection)
+/* From now on the client keeps us waiting. */
+static void wait_for_client(struct connection *connection)
 {
-    connection->phase = READING;
+    connection->unacknowledged = stream_unacknowledged(connection->stream);
+    stream_deadline(connection->stream, clock_now() + limit(connection));
+}
+
+static void forget_head(struct connection *connection)
+{
     free(connection->head);
     connection->head = NULL;
     connection->head_length = 0;
-    wait_at_most(connection, IDLE_TIME);
+}
+
+static void expect_request(struct connection *connection)
+{
+    connection->phase = READING;
+    wait_for_client(connection);
 }
 
 /* All is said. The client ends the connection after us, so that a reset for what it may still send
@@ -72,12 +94,11 @@ static void expect_request(struct connection *connection)
 static void drain(struct connection *connection)
 {
     connection->phase = DRAINING;
-    connection->unacknowledged = stream_unacknowledged(connection->stream);
     stream_shutdown(connection->stream);
     if (connection->client_ended)
         stream_close(connection->stream);
     else
-        wait_at_most(connection, DRAIN_TIME);
+        wait_for_client(connection);
 }
 
 /* Sends of the answer what there is room for. Returns whether that was all. */
@@ -87,21 +108,23 @@ static bool send_answer(struct connection *connection)
     struct stream *stream = connection->stream;
     size_t text_left = response->text_length - connection->text_sent;
     size_t body_left = response->body_length - connection->body_sent;
+    size_t text_count = 0, body_count = 0;
 
     if (text_left > 0)
-        connection->text_sent +=
-            stream_write(stream, response->text + connection->text_sent, text_left,
-                         STREAM_COPY | (body_left > 0 ? STREAM_MORE : 0));
+        text_count = stream_write(stream, response->text + connection->text_sent, text_left,
+                                  STREAM_COPY | (body_left > 0 ? STREAM_MORE : 0));
     /* The copy that the answer owns goes before the client has acknowledged all of it. */
-    if (connection->text_sent == response->text_length && body_left > 0)
-        connection->body_sent +=
-            stream_write(stream, response->body + connection->body_sent, body_left,
-                         response->copy ? STREAM_COPY : STREAM_IN_PLACE);
-    if (connection->text_sent == response->text_length &&
-        connection->body_sent == response->body_length)
+    if (text_count == text_left && body_left > 0)
+        body_count = stream_write(stream, response->body + connection->body_sent, body_left,
+                                  response->copy ? STREAM_COPY : STREAM_IN_PLACE);
+    connection->text_sent += text_count;
+    connection->body_sent += body_count;
+    if (text_count == text_left && body_count == body_left)
         return true;
-    connection->phase = SENDING;
-    wait_at_most(connection, STALL_TIME);
+    if (connection->phase != SENDING || text_count + body_count > 0) {
+        connection->phase = SENDING;
+        wait_for_client(connection);
+    }
     return false;
 }
 
@@ -128,6 +151,14 @@ static void make_response(struct http_response *response, const struct http_requ
         application_fail("no answer was made to a request");
 }
 
+static void log_answer(const struct connection *connection, const struct http_request *request)
+{
+    struct stream_address client = stream_peer(connection->stream);
+    char line[ACCESS_LOG_LINE_MAX];
+
+    console_write(line, access_log_line(&client, request, &connection->response, line));
+}
+
 /* Answers the request that `bytes` start with, if it is whole. Returns the head's length, 0 if it
  * is not whole yet. */
 static size_t answer(struct connection *connection, const uint8_t *bytes, size_t length)
@@ -138,6 +169,9 @@ static size_t answer(struct connection *connection, const uint8_t *bytes, size_t
     if (head_length == 0)
         return 0;
     make_response(&connection->response, &request, head_length < 0 ? -head_length : 0);
+    if (is_logging)
+        log_answer(connection, &request);
+    forget_head(connection);
     connection->text_sent = connection->body_sent = 0;
     list_remove(connection);
     list_append(connection);
@@ -159,11 +193,23 @@ static size_t keep_head(struct connection *connection, const uint8_t *bytes, siz
             stream_abort(connection->stream);
             return 0;
         }
-        wait_at_most(connection, HEAD_TIME);
+        wait_for_client(connection);
     }
     memcpy(connection->head + connection->head_length, bytes, count);
     connection->head_length += count;
     return count;
+}
+
+/* Before a line has ended, or is broken, in these bytes or right after the first of them, there is
+ * nothing new to say: a client that sends byte by byte does not have us read its whole head again
+ * each time. */
+static bool has_control(const uint8_t *bytes, size_t length)
+{
+    size_t i = 0;
+
+    while (i < length && bytes[i] >= ' ' && bytes[i] != 0x7f)
+        i++;
+    return i < length;
 }
 
 /* A head may begin in earlier bytes. Returns how many of these were taken. */
@@ -176,6 +222,9 @@ static size_t take_head(struct connection *connection, const uint8_t *bytes, siz
         return head_length ? head_length : keep_head(connection, bytes, length);
     }
     size_t kept = keep_head(connection, bytes, length);
+    if (!has_control(connection->head + before - 1, kept + 1) &&
+        connection->head_length < HTTP_HEAD_MAX)
+        return kept;
     size_t head_length = answer(connection, connection->head, connection->head_length);
     return head_length ? head_length - before : kept;
 }
@@ -210,19 +259,19 @@ static void ended(struct stream *stream, void *state)
         stream_close(stream);
 }
 
+/* A client that takes what it was sent, however slowly, is not ended; one that does not send the
+ * request it has begun is. */
 static void expired(struct stream *stream, void *state)
 {
     struct connection *connection = state;
     size_t unacknowledged = stream_unacknowledged(stream);
 
-    if (connection->phase == READING || unacknowledged == 0) {
+    if (unacknowledged == 0 && connection->phase != SENDING)
         stream_close(stream);
-    } else if (connection->phase == DRAINING && unacknowledged < connection->unacknowledged) {
-        connection->unacknowledged = unacknowledged;
-        wait_at_most(connection, DRAIN_TIME);
-    } else {
+    else if (unacknowledged < connection->unacknowledged && !connection->head)
+        wait_for_client(connection);
+    else
         stream_abort(stream);
-    }
 }
 
 /* A head that has begun to come is a request: it is answered. */
@@ -235,11 +284,12 @@ static void stopping(struct stream *stream, void *state)
         stream_close(stream);
 }
 
-/* Ends the connection that has waited longest for a request. Returns false if none is waiting. */
+/* Ends the connection that has waited longest for a request, having taken all it was sent. Returns
+ * false if there is none. */
 static bool make_room(void)
 {
     for (struct connection *connection = least_used; connection; connection = connection->next) {
-        if (connection->phase == READING) {
+        if (connection->phase == READING && stream_unacknowledged(connection->stream) == 0) {
             stream_close(connection->stream);
             return true;
         }
@@ -256,6 +306,7 @@ static void *opened(struct stream *stream)
         return NULL;
     connection->stream = stream;
     connection->head = NULL;
+    connection->head_length = 0;
     connection->client_ended = false;
     expect_request(connection);
     list_append(connection);
@@ -288,5 +339,7 @@ void http_listen(uint16_t port, http_answer *answer_function)
     };
 
     answer_request = answer_function;
+    idle_time = option_number("idle", IDLE_TIME, 1, IDLE_TIME_MOST) * CLOCK_SECOND;
+    is_logging = option_get("log").value;
     stream_listen(port, &handler);
 }
