@@ -204,7 +204,7 @@ def survives_clients_that_go_away():
 
 
 def ends_clients_that_keep_it_waiting():
-    with Machine(WWW) as machine:
+    with Machine(WWW, options="ip=10.0.2.15/24 gw=10.0.2.2 idle=1") as machine:
         machine.wait_until_ready()
         with machine.connect() as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHo")
