@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""www.elf by itself, in QEMU: it boots in 8 MB and serves its page; it serves a site as HTTP/1.1 wants it, many clients at
-once, and large files; it says what is wrong with what it is given."""
+"""www by itself, as an image in QEMU and as a process: it boots in 8 MB and serves its page; it serves a site as HTTP/1.1
+wants it, many clients at once, and large files; it says what is wrong with what it is given."""
 
 import hashlib
 import http.client
@@ -15,9 +15,10 @@ import time
 
 import lab
 from archives import cpio, tar
-from machine import Machine
+from machine import Machine, Process
 
 WWW = lab.image("www.elf")
+WWW_PROCESS = lab.image("www-unix")
 PROBE = lab.image("probe.elf")
 MODIFIED_TEXT = "Sun, 06 Nov 1994 08:49:37 GMT"
 SITE = {
@@ -45,7 +46,7 @@ def exchange(machine, request):
 
 
 def get(machine, path, method="GET", **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", machine.ports[0], timeout=lab.PATIENCE)
+    connection = http.client.HTTPConnection(machine.address, machine.ports[0], timeout=lab.PATIENCE)
     connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
     answer = connection.getresponse()
     body = answer.read()
@@ -63,9 +64,9 @@ def expect_equal(got, wanted, what):
         raise AssertionError(f"{what}: {got!r}, not {wanted!r}")
 
 
-def serves_its_page_in_8_mb():
+def serves_its_page_in_8_mb(www):
     for _ in range(5):
-        with Machine(WWW, memory=8, options="ip=10.0.2.15/24 gw=10.0.2.2 name=www.example.org") as machine:
+        with www(memory=8, more="name=www.example.org") as machine:
             machine.wait_until_ready()
             expect(machine.console.startswith(b"jitsu: entered\n"), f"the console begins with {machine.console[:40]!r}")
             answer, body = get(machine, "/")
@@ -76,8 +77,8 @@ def serves_its_page_in_8_mb():
 
 
 def serves_a_site(archive):
-    def test():
-        with Machine(WWW, ramdisk=in_file(archive(SITE))) as machine:
+    def test(www):
+        with www(ramdisk=in_file(archive(SITE))) as machine:
             machine.wait_until_ready()
             for path, contents in SITE.items():
                 answer, body = get(machine, "/" + path)
@@ -118,7 +119,7 @@ def speaks_http(machine):
     answer, _ = get(machine, "/", If_Modified_Since="Sat, 05 Nov 1994 08:49:37 GMT")
     expect_equal(answer.status, 200, "what has changed")
 
-    connection = http.client.HTTPConnection("127.0.0.1", machine.ports[0], timeout=lab.PATIENCE)
+    connection = http.client.HTTPConnection(machine.address, machine.ports[0], timeout=lab.PATIENCE)
     connection.connect()
     kept = connection.sock
     for _ in range(20):
@@ -148,9 +149,9 @@ def speaks_http(machine):
     expect(exchange(machine, post).startswith(b"HTTP/1.1 405 "), "POST with a body")
 
 
-def serves_200_clients_at_once():
+def serves_200_clients_at_once(www):
     digits = SITE["digits.txt"]
-    with Machine(WWW, memory=16, ramdisk=in_file(cpio(SITE)), forwards=40) as machine:
+    with www(memory=16, ramdisk=in_file(cpio(SITE)), forwards=40) as machine:
         machine.wait_until_ready()
         connections = []
         selector = selectors.DefaultSelector()
@@ -176,9 +177,9 @@ def serves_200_clients_at_once():
                 connection.close()
 
 
-def does_not_run_out_of_connections():
+def does_not_run_out_of_connections(www):
     """Idle clients give way to new ones, however many there are."""
-    with Machine(WWW, memory=8, forwards=40) as machine:
+    with www(memory=8, forwards=40) as machine:
         machine.wait_until_ready()
         idle = []
         try:
@@ -191,9 +192,9 @@ def does_not_run_out_of_connections():
                 connection.close()
 
 
-def survives_clients_that_go_away():
+def survives_clients_that_go_away(www):
     big = {"big": bytes(3 << 20)}
-    with Machine(WWW, memory=16, ramdisk=in_file(cpio(big)), forwards=40) as machine:
+    with www(memory=16, ramdisk=in_file(cpio(big)), forwards=40) as machine:
         machine.wait_until_ready()
         for _ in range(150):
             with machine.connect() as connection:
@@ -203,17 +204,17 @@ def survives_clients_that_go_away():
         expect_equal(len(get(machine, "/big")[1]), 3 << 20, "the file after 150 resets")
 
 
-def ends_clients_that_keep_it_waiting():
-    with Machine(WWW, options="ip=10.0.2.15/24 gw=10.0.2.2 idle=1") as machine:
+def ends_clients_that_keep_it_waiting(www):
+    with www(more="idle=1") as machine:
         machine.wait_until_ready()
         with machine.connect() as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHo")
             expect_equal(connection.recv(100), b"", "what a client gets who never ends its request")
 
 
-def serves_a_large_file():
+def serves_a_large_file(www):
     contents = random.Random(1).randbytes(64 << 20)
-    with Machine(WWW, memory=80, ramdisk=in_file(cpio({"large": contents, **SITE}))) as machine:
+    with www(memory=80, ramdisk=in_file(cpio({"large": contents, **SITE}))) as machine:
         machine.wait_until_ready()
         began = time.perf_counter()
         answer, body = get(machine, "/large")
@@ -225,8 +226,8 @@ def serves_a_large_file():
         expect_equal((answer.status, body), (206, contents[60000000:60001000]), "a range of it")
 
 
-def sleeps_when_idle():
-    with Machine(WWW) as machine:
+def sleeps_when_idle(www):
+    with www() as machine:
         machine.wait_until_ready()
         get(machine, "/")
         before = machine.processor_time()
@@ -242,20 +243,23 @@ def speaks_both_transports():
             expect_equal(get(machine, "/")[0].status, 200, f"the page with force-legacy={legacy}")
 
 
-def fails(reason, **settings):
-    with Machine(WWW, **settings) as machine:
-        expect_equal(machine.wait_for_end(), 33, f"QEMU's exit status ({reason})")
+def fails(www, reason, **settings):
+    with www(**settings) as machine:
+        expect_equal(machine.wait_for_end(), machine.failure, f"the exit status ({reason})")
         line = f"\njitsu: fatal: {reason}"
         expect(line.encode() in machine.console, f"no '{reason}' on the console:\n{machine.console.decode()}")
 
 
-def says_what_is_wrong():
-    fails("no network device", network=None)
-    fails("no address", options="")
-    fails("option ip=10.0.2.300/24: ADDRESS/LENGTH is expected", options="ip=10.0.2.300/24")
-    fails("option port=http: a number from 1 to 65535 is expected", options="ip=10.0.2.15/24 port=http")
-    fails("the boot module: neither a cpio archive (newc) nor a tar archive", ramdisk=in_file(os.urandom(4096)))
-    fails("the boot module: the archive is broken or cut off (at byte ", ramdisk=in_file(cpio(SITE)[:-300]))
+def says_what_is_wrong(www):
+    fails(www, "no address", options="")
+    fails(www, "option ip=10.0.2.300/24: ", options="ip=10.0.2.300/24")
+    fails(www, "option port=http: a number from 1 to 65535 is expected", more="port=http")
+    fails(www, "the boot module: neither a cpio archive (newc) nor a tar archive", ramdisk=in_file(os.urandom(4096)))
+    fails(www, "the boot module: the archive is broken or cut off (at byte ", ramdisk=in_file(cpio(SITE)[:-300]))
+
+
+def needs_a_network_device():
+    fails(image, "no network device", network=None)
 
 
 def probe_finds_out_and_powers_off():
@@ -271,7 +275,27 @@ def is_small():
     expect("Xen" in notes and "Jitsu" in notes, f"the notes of www.elf: {notes}")
 
 
+def image(**settings):
+    return Machine(WWW, **settings)
+
+
+def process(**settings):
+    return Process(WWW_PROCESS, **settings)
+
+
+def on_each_platform(*tests):
+    """Each test once with the image and once with the process."""
+    def on(platform, test):
+        def run():
+            test(platform)
+        run.__name__ = f"{test.__name__}_as_{platform.__name__}"
+        return run
+    return [on(platform, test) for test in tests for platform in (image, process)]
+
+
 with tempfile.TemporaryDirectory(prefix="jitsu-lab-") as lab_directory:
-    lab.run(is_small, probe_finds_out_and_powers_off, serves_its_page_in_8_mb, serves_a_site(cpio), serves_a_site(tar),
-            speaks_both_transports, serves_200_clients_at_once, does_not_run_out_of_connections,
-            survives_clients_that_go_away, ends_clients_that_keep_it_waiting, serves_a_large_file, sleeps_when_idle, says_what_is_wrong)
+    lab.run(is_small, probe_finds_out_and_powers_off, speaks_both_transports, needs_a_network_device,
+            *on_each_platform(serves_its_page_in_8_mb, serves_a_site(cpio), serves_a_site(tar), serves_200_clients_at_once,
+                              does_not_run_out_of_connections, survives_clients_that_go_away,
+                              ends_clients_that_keep_it_waiting, serves_a_large_file, sleeps_when_idle,
+                              says_what_is_wrong))
