@@ -11,6 +11,7 @@
 #include "lwip/tcp.h"
 #include "net/address.h"
 #include "net/network.h"
+#include "platform/arrivals.h"
 #include "platform/platform.h"
 
 #define BACKLOG              255
@@ -296,6 +297,7 @@ static err_t accepted(void *argument, struct tcp_pcb *pcb, err_t error)
         tcp_abort(pcb);
         return ERR_ABRT;
     }
+    arrivals_add(STREAM_ACCEPTED);
     enter(stream);
     stream->state = handler->opened(stream);
     if (!stream->state)

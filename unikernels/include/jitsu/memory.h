@@ -4,6 +4,10 @@
 
 #include <stddef.h>
 
+/* Bytes that the machine has: those of the image and of the boot module are among them (a process on
+ * unix has them besides). */
+size_t memory_total(void);
+
 /* Bytes that are free now. */
 size_t memory_free(void);
 

@@ -97,6 +97,18 @@ void stream_deadline(struct stream *stream, uint64_t deadline);
 /* Bytes that were written and not acknowledged by the client yet. */
 size_t stream_unacknowledged(const struct stream *stream);
 
+/* How a client came: to the machine itself, or to the network's port, which held the connection
+ * while the machine started. */
+enum stream_origin { STREAM_ACCEPTED, STREAM_HANDED_OVER };
+
+/* The connections that clients have opened since the start. */
+struct stream_arrivals {
+    uint64_t count;
+    uint64_t first_time; /* clock_now() when the first of them came to the machine */
+    enum stream_origin first_origin;
+};
+struct stream_arrivals stream_arrivals(void);
+
 /* How many connections the machine's memory is good for. */
 size_t stream_capacity(void);
 

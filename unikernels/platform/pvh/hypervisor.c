@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "jitsu/machine.h"
 #include "platform/pvh/processor.h"
 
 #define FEATURE_HYPERVISOR (1u << 31)
@@ -34,4 +35,24 @@ const struct hypervisor *hypervisor(void)
         if (memcmp(signature, known[i].signature, sizeof signature) == 0)
             found.kind = known[i].kind;
     return &found;
+}
+
+const char *machine_platform(void)
+{
+    return "pvh";
+}
+
+const char *machine_hypervisor(void)
+{
+    switch (hypervisor()->kind) {
+    case HYPERVISOR_TCG:
+        return "QEMU (TCG)";
+    case HYPERVISOR_KVM:
+        return "KVM";
+    case HYPERVISOR_XEN:
+        return "Xen";
+    case HYPERVISOR_OTHER:
+        break;
+    }
+    return "unknown";
 }

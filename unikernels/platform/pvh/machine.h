@@ -28,7 +28,8 @@ struct start_info {
     const char *command_line; /* ended by a NUL */
     uint64_t module_start, module_size;
     struct memory_range free;
-    uint64_t memory_end; /* behind all of it, below 3 GiB */
+    uint64_t memory;     /* all that there is below 3 GiB, in bytes */
+    uint64_t memory_end; /* behind it */
 };
 void start_info_read(uint32_t address, struct start_info *info);
 

@@ -18,6 +18,7 @@
 #define TICKS_MAX          (APIC_TIMER_HERTZ * 60u)
 
 static struct boot_module module;
+static size_t memory;
 
 /* Called by entry.S. */
 _Noreturn void machine_start(uint32_t start_info_address);
@@ -33,6 +34,7 @@ _Noreturn void machine_start(uint32_t start_info_address)
     boot_phase("console");
     start_info_read(start_info_address, &info);
     paging_protect(info.memory_end);
+    memory = info.memory;
     heap_add((void *)info.free.start, info.free.end - info.free.start);
     boot_phase("memory");
     options_start(info.command_line);
@@ -51,6 +53,11 @@ _Noreturn void machine_start(uint32_t start_info_address)
 struct boot_module boot_module(void)
 {
     return module;
+}
+
+size_t memory_total(void)
+{
+    return memory;
 }
 
 size_t memory_free(void)

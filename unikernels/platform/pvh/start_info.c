@@ -79,6 +79,7 @@ static void read_memory_map(const struct hvm_start_info *loader, struct start_in
         uint64_t room = MAPPED_END - entry->address;
         struct memory_range range = {entry->address,
                                      entry->address + (entry->size < room ? entry->size : room)};
+        info->memory += size_of(&range);
         if (range.end > info->memory_end)
             info->memory_end = range.end;
         range = without(range, (struct memory_range){0, (uintptr_t)image_end});

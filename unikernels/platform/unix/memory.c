@@ -63,6 +63,11 @@ void memory_start(void)
     limit_memory();
 }
 
+size_t memory_total(void)
+{
+    return memory;
+}
+
 size_t memory_free(void)
 {
     struct mallinfo2 in_use = mallinfo2();

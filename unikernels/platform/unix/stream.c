@@ -16,6 +16,7 @@
 
 #include "jitsu/clock.h"
 #include "jitsu/memory.h"
+#include "platform/arrivals.h"
 #include "platform/unix/address.h"
 #include "platform/unix/list.h"
 #include "platform/unix/outgoing.h"
@@ -521,6 +522,7 @@ void streams_accepted(int socket, const union socket_address *peer,
 
     if (!stream)
         return;
+    arrivals_add(STREAM_ACCEPTED);
     enter(stream);
     stream->state = handler->opened(stream);
     if (!stream->state)
