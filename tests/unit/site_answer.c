@@ -12,6 +12,7 @@
 #include "http/request.h"
 #include "http/response.h"
 #include "site/answer.h"
+#include "unit/application.h"
 #include "unit/site_fixture.h"
 
 static struct http_response response;
@@ -100,6 +101,7 @@ static void answers_files(void **state)
     says("Accept-Ranges: bytes\r\n");
     says_not("Vary");
     says_not("Cache-Control");
+    says_not("Date");
     sends("0123456789");
     assert_false(response.close);
     get(site, "/", "Connection: close\r\n");
@@ -296,6 +298,22 @@ static void does_not_know_versions_without_a_time(void **state)
     site_free(site);
 }
 
+static void claims_nothing_to_be_from_the_future(void **state)
+{
+    struct site *site = answering_site();
+
+    (void)state;
+    wall_time = MODIFIED;
+    get(site, "/", "");
+    says("Date: " DATE "\r\n");
+    says("Last-Modified: " DATE "\r\n");
+    wall_time = MODIFIED - 1;
+    get(site, "/", "");
+    says_not("Last-Modified");
+    wall_time = 0;
+    site_free(site);
+}
+
 static void sends_compressed_files_to_whom_they_suit(void **state)
 {
     struct site *site = answering_site();
@@ -377,6 +395,7 @@ int main(void)
         TEST(answers_ranges_only_of_what_the_client_has),
         TEST(answers_conditions),
         TEST(does_not_know_versions_without_a_time),
+        TEST(claims_nothing_to_be_from_the_future),
         TEST(sends_compressed_files_to_whom_they_suit),
         TEST(keeps_the_codings_of_a_file_apart),
     };

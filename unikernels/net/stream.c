@@ -160,8 +160,10 @@ static void offer(struct stream *stream)
             pbuf_remove_header(first, taken);
             continue;
         }
-        stream->waiting = pbuf_dechain(first);
-        pbuf_free(first);
+        stream->waiting = first->next;
+        if (stream->waiting)
+            pbuf_ref(stream->waiting);
+        pbuf_free(first); /* and what follows it, as far as that is not referenced otherwise */
     }
     stream->reading = false;
     if (!stream->waiting && stream->client_ended && !stream->end_reported &&

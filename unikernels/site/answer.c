@@ -6,6 +6,7 @@
 #include "common/cursor.h"
 #include "common/media_type.h"
 #include "http/date.h"
+#include "jitsu/clock.h"
 #include "site/coding.h"
 #include "site/conditions.h"
 
@@ -76,8 +77,10 @@ static void add_coding(struct http_response *response, enum coding coding)
 static void add_modified(struct http_response *response, int64_t modified)
 {
     char text[HTTP_DATE_SIZE];
+    int64_t now;
 
-    if (modified <= 0)
+    /* Nothing may claim to be from the future (RFC 9110, section 8.8.2.1). */
+    if (modified <= 0 || (clock_wall(&now) && modified > now))
         return;
     http_date_format(modified, text);
     http_header(response, "Last-Modified", text);
