@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a person with a browser sees: Chromium plays 2048 that jitsud starts for it.
+"""What a person with a browser sees: Chromium plays 2048 that jitsud starts for it, and looks at the page of stats.
 
 Pictures of the pages are kept in JITSU_ARTEFACTS, or in tests/artefacts below the directory of the build.
 """
@@ -13,6 +13,7 @@ import webdriver
 
 lab.need("qemu-system-x86_64", "dig", "curl", "chromium", "chromedriver")
 GAME = {"name": "2048.lab.example", "ports": ["8080:80"], "image": lab.image("2048.elf"), "memory": "8M"}
+STATS = {"name": "stats.lab.example", "ports": [80], "image": lab.image("stats.elf"), "memory": "8M"}
 ARTEFACTS = os.environ.get("JITSU_ARTEFACTS", os.path.join("tests", "artefacts"))
 PHONE = {"width": 390, "height": 844, "scale": 2, "touch": True}
 EMPTY = [0, 0, 0, 0]
@@ -34,7 +35,12 @@ def the_game():
             browser.open(f"http://{GAME['name']}:8080/")
             assert browser.title() == "2048"
             yield daemon, browser
-            assert browser.complaints() == []
+            assert_no_complaints(browser)
+
+
+def assert_no_complaints(browser):
+    complaints = browser.complaints()
+    assert complaints == [], complaints
 
 
 def number(browser, selector):
@@ -94,7 +100,7 @@ def chromium_plays_what_jitsud_starts_for_it():
         score = number(browser, "#score")
         assert score > 100 and number(browser, "#best") == score, score
         assert_drawn(browser)
-        picture(browser, "2048-desktop-light")
+        picture(browser, "2048-played")
 
         # The machine goes, and the player does not notice.
         daemon.ctl("stop", GAME["name"])
@@ -217,7 +223,7 @@ def looks():
 def broken_and_denied_storage():
     with the_game() as (_, browser):
         for kept in ("nonsense", "{}", "[[]]", '[{"cells": [3], "score": 0}]', "null", "7"):
-            browser.run("localStorage.setItem('2048.games', arguments[0]); localStorage.setItem('2048.best', arguments[0])", kept)
+            browser.run("localStorage['2048.games'] = localStorage['2048.best'] = arguments[0]", kept)
             browser.reload()
             assert len(list(filter(None, cells(browser)))) == 2, kept
             assert number(browser, "#best") == (7 if kept == "7" else 0), kept
@@ -229,23 +235,52 @@ def broken_and_denied_storage():
         assert number(browser, "#score") > 0
 
 
-def files_come_compressed_and_only_once():
-    with lab.Daemon(services=[GAME]) as daemon:
-        url = f"http://{daemon.address(GAME['name'])}:8080/"
-        types = {"": "text/html; charset=utf-8", "style.css": "text/css; charset=utf-8",
-                 "script.js": "text/javascript; charset=utf-8", "game.js": "text/javascript; charset=utf-8"}
-        for name, media_type in types.items():
-            plain = daemon.curl(url + name)
-            head = daemon.curl(url + name, "--compressed", "--dump-header", "-", "-o", os.path.join(daemon.directory, "got")).decode()
-            with open(os.path.join(daemon.directory, "got"), "rb") as file:
-                assert file.read() == plain, name
-            fields = dict(line.split(": ", 1) for line in head.splitlines() if ": " in line)
-            assert fields["Content-Type"] == media_type, head
-            assert fields["Content-Encoding"] == "gzip" and int(fields["Content-Length"]) < len(plain) / 2, head
-            again = daemon.curl(url + name, "--compressed", "-H", f"If-None-Match: {fields['ETag']}", "-w", "%{http_code}")
-            assert again == b"304", again
-        assert daemon.curl(url + "nothing", "-o", "/dev/null", "-w", "%{http_code}") == b"404"
+def stats_shows_how_it_booted():
+    with lab.Daemon(services=[STATS]) as daemon:
+        address, = daemon.resolve(STATS["name"])
+        with webdriver.Browser(names={STATS["name"]: address}) as browser:
+            browser.open(f"http://{STATS['name']}/")
+            facts = json.loads(daemon.curl(f"http://{address}/stats.json"))
+            ready = facts["boot"]["ready"]
+            assert browser.title().startswith(f"{STATS['name']}: ready in "), browser.title()
+            assert_milliseconds(browser.text("h1 b"), ready)
+
+            # Each phase with its time, and a bar as long as its part of the whole, from where the last one ended.
+            phases = facts["boot"]["phases"]
+            rows = browser.run("""return [...document.querySelectorAll("li")].map(row => {
+                const track = row.querySelector(".track").getBoundingClientRect();
+                const bar = row.querySelector(".track i").getBoundingClientRect();
+                return [row.querySelector("strong").innerText, row.querySelector("small").innerText,
+                  row.querySelector(".time").innerText, bar.left - track.left, bar.width, track.width];
+              });""")
+            assert [row[0] for row in rows] == [phase["name"] for phase in phases] != [], rows
+            for (_, meaning, took, left, width, whole), phase in zip(rows, phases):
+                assert meaning, phase
+                assert_milliseconds(took, phase["took"])
+                assert abs(left - whole * (phase["ended"] - phase["took"]) / ready) < 2, phase
+                assert abs(width - max(2, whole * phase["took"] / ready)) < 2, phase
+
+            text = browser.text("main")
+            for shown in (STATS["name"], facts["platform"], facts["hypervisor"], *facts["addresses"],
+                          f"of at most {facts['connections']['limit']} at a time",
+                          f"of {int(facts['memory']['total'] / 2**20 * 10) / 10} MB"):
+                assert shown in text.replace("\u00a0", " "), (shown, text)
+            for name, size in (("desktop", {"width": 1280, "height": 900}), ("phone", PHONE)):
+                for dark in (False, True):
+                    browser.show(**size, dark=dark)
+                    assert browser.run("return document.documentElement.scrollWidth <= innerWidth"), name
+                    browser.show(**{**size, "height": browser.run("return document.documentElement.scrollHeight")}, dark=dark)
+                    picture(browser, f"stats-{name}-{'dark' if dark else 'light'}")
+            assert_no_complaints(browser)
+            browser.click("footer a")
+            assert json.loads(browser.text("body"))["boot"] == facts["boot"]
+
+
+def assert_milliseconds(shown, value):
+    """A time as the page rounds it: to three digits, and to microseconds."""
+    number, unit = shown.split()
+    assert unit == "ms" and abs(float(number) - value) <= max(0.002, value * 0.01), (shown, value)
 
 
 lab.run(chromium_plays_what_jitsud_starts_for_it, keys_fingers_and_buttons, victory_and_defeat, rules, looks,
-        broken_and_denied_storage, files_come_compressed_and_only_once)
+        broken_and_denied_storage, stats_shows_how_it_booted)
