@@ -100,8 +100,10 @@ static void send_alert(struct tls *tls, int result)
     if (result == MBEDTLS_ERR_SSL_BAD_HS_CLIENT_HELLO || result == MBEDTLS_ERR_SSL_INVALID_RECORD)
         alert = MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE;
     /* Before versions are agreed upon, say the one that we speak. */
-    if (tls->ssl.minor_ver == MBEDTLS_SSL_MINOR_VERSION_0)
+    if (tls->ssl.major_ver == 0) {
+        tls->ssl.major_ver = MBEDTLS_SSL_MAJOR_VERSION_3;
         tls->ssl.minor_ver = MBEDTLS_SSL_MINOR_VERSION_3;
+    }
     mbedtls_ssl_send_alert_message(&tls->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert);
 }
 
@@ -286,6 +288,16 @@ void tls_stream_expired(struct stream *stream, void *state)
     else if (stream_unacknowledged(stream) > 0)
         stream_abort(stream);
     else
+        stream_close(stream);
+}
+
+/* A handshake that has begun, and what follows it, is an open request, with time limits of its own.
+ */
+void tls_stream_stopping(struct stream *stream, void *state)
+{
+    struct tls *tls = state;
+
+    if (tls->phase == OVER)
         stream_close(stream);
 }
 

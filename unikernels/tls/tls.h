@@ -81,12 +81,13 @@ const char *tls_peer_subject(const struct tls *tls, char *text, size_t size);
 
 #define TLS_STREAM_FUNCTIONS                                                                       \
     .received = tls_stream_received, .ended = tls_stream_ended, .writable = tls_stream_writable,   \
-    .expired = tls_stream_expired, .closed = tls_stream_closed
+    .expired = tls_stream_expired, .stopping = tls_stream_stopping, .closed = tls_stream_closed
 
 size_t tls_stream_received(struct stream *stream, void *state, const uint8_t *bytes, size_t length);
 void tls_stream_ended(struct stream *stream, void *state);
 void tls_stream_writable(struct stream *stream, void *state);
 void tls_stream_expired(struct stream *stream, void *state);
+void tls_stream_stopping(struct stream *stream, void *state);
 void tls_stream_closed(void *state);
 
 #endif

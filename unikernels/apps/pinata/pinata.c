@@ -185,6 +185,7 @@ static void listen_all(void)
         .ended = back_nothing,
         .writable = back_nothing,
         .expired = back_nothing,
+        .stopping = back_nothing,
         .closed = back_closed,
     };
 
