@@ -16,13 +16,21 @@ ARTEFACTS = os.environ.get("JITSU_ARTEFACTS", os.path.join("tests", "artefacts")
 SIZES = {"desktop": (1280, 1000), "phone": (390, 844), "small-phone": (320, 568)}
 
 
-def bars(browser):
-    """Where each bar begins and ends, as parts of its track."""
+def rows(browser):
+    """Of each phase its name, meaning and time, and where its bar begins and ends, as parts of its track."""
     return browser.run("""
-        return [...document.querySelectorAll(".track")].map(track => {
-          const whole = track.getBoundingClientRect(), bar = track.firstElementChild.getBoundingClientRect();
-          return [(bar.left - whole.left) / whole.width, (bar.right - whole.left) / whole.width];
+        return [...document.querySelectorAll("li")].map(row => {
+          const [name, meaning, time] = ["strong", "small", ".time"].map(part => row.querySelector(part).innerText);
+          const track = row.querySelector(".track"), bar = track.firstElementChild.getBoundingClientRect();
+          const whole = track.getBoundingClientRect();
+          return [name, meaning, time, (bar.left - whole.left) / whole.width, (bar.right - whole.left) / whole.width];
         });""")
+
+
+def assert_milliseconds(shown, value):
+    """A time as the page rounds it: to three digits, and to microseconds."""
+    number, unit = shown.split()
+    assert unit == "ms" and abs(float(number) - value) <= max(0.002, value * 0.01), (shown, value)
 
 
 def the_boot_is_seen_at_a_glance():
@@ -31,20 +39,39 @@ def the_boot_is_seen_at_a_glance():
         address, = daemon.resolve(STATS["name"])
         with webdriver.Browser(names={STATS["name"]: address}) as browser:
             browser.open(f"http://{STATS['name']}:8080/")
-            facts = json.loads(daemon.curl(f"http://{address}:8080/stats.json"))
+            boot = json.loads(daemon.curl(f"http://{address}:8080/stats.json"))["boot"]
             assert browser.title().startswith(f"{STATS['name']}: ready in "), browser.title()
             assert browser.text("h1").startswith("Ready in "), browser.text("h1")
-            for name, (width, height) in SIZES.items():
+            assert_milliseconds(browser.text("h1 b"), boot["ready"])
+            for size, (width, height) in SIZES.items():
                 for dark in (False, True):
-                    browser.show(width, height, dark=dark, scale=2, touch="phone" in name)
-                    browser.screenshot(os.path.join(ARTEFACTS, f"stats-{name}-{'dark' if dark else 'light'}.png"))
-                    assert browser.run("return document.documentElement.scrollWidth <= innerWidth"), f"{name} is too narrow"
+                    browser.show(width, height, dark=dark, scale=2, touch="phone" in size)
+                    browser.screenshot(os.path.join(ARTEFACTS, f"stats-{size}-{'dark' if dark else 'light'}.png"))
+                    assert browser.run("return document.documentElement.scrollWidth <= innerWidth"), f"{size} is too narrow"
                 began = 0
-                for phase, (left, right) in zip(facts["boot"]["phases"], bars(browser), strict=True):
-                    assert abs(left - began / facts["boot"]["ready"]) < 0.03, (name, phase, left)
-                    assert left < right < 1.03, (name, phase, right)
+                for phase, (name, meaning, took, left, right) in zip(boot["phases"], rows(browser), strict=True):
+                    assert name == phase["name"] and meaning, (size, phase, name, meaning)
+                    assert_milliseconds(took, phase["took"])
+                    assert abs(left - began / boot["ready"]) < 0.03, (size, phase, left)
+                    assert left < right and abs(right - phase["ended"] / boot["ready"]) < 0.03, (size, phase, right)
                     began = phase["ended"]
             assert browser.complaints() == []
 
 
-lab.run(the_boot_is_seen_at_a_glance)
+def page_and_json_say_the_same():
+    with lab.Daemon(services=[STATS]) as daemon:
+        address, = daemon.resolve(STATS["name"])
+        with webdriver.Browser(names={STATS["name"]: address}) as browser:
+            browser.open(f"http://{STATS['name']}:8080/")
+            page = browser.text("main").replace("\u00a0", " ")
+            browser.click("footer a")
+            facts = json.loads(browser.text("body"))
+            assert facts["name"] == STATS["name"]
+            for said in (facts["name"], facts["platform"], facts["hypervisor"], *facts["addresses"],
+                         *(phase["name"] for phase in facts["boot"]["phases"]),
+                         f"of at most {facts['connections']['limit']} at a time",
+                         f"of {facts['memory']['total'] // (2**20 // 10) / 10} MB"):
+                assert said in page, (said, page)
+
+
+lab.run(the_boot_is_seen_at_a_glance, page_and_json_say_the_same)
