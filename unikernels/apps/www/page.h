@@ -8,7 +8,7 @@
 struct page_facts {
     const char *name; /* of the service, or "" */
     size_t name_length;
-    uint64_t boot_nanoseconds; /* from the kernel's entry to listening */
+    uint64_t boot_nanoseconds; /* from the kernel's entry to ready */
     uint64_t memory;           /* bytes that were free then */
 };
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "jitsu/application.h"
-#include "jitsu/clock.h"
+#include "jitsu/boot.h"
 #include "jitsu/http.h"
 #include "jitsu/memory.h"
 #include "jitsu/module.h"
@@ -16,17 +16,18 @@
 #include "www/page.h"
 
 static struct site *site;
-static uint64_t boot_time;
 
-/* The page, once somebody wants to see it. */
+/* The page, once somebody wants to see it. Without the memory for it, `site` stays NULL. */
 static void make_page(void)
 {
     static char text[PAGE_SIZE_MAX];
     struct option name = option_get("name");
+    const struct boot_phase *phases;
+    size_t phase_count = boot_phases(&phases);
     const struct page_facts facts = {
         .name = name.value,
         .name_length = name.length,
-        .boot_nanoseconds = boot_time,
+        .boot_nanoseconds = phase_count > 0 ? phases[phase_count - 1].ended : 0,
         .memory = memory_free(),
     };
     const struct site_file file = {
@@ -37,15 +38,16 @@ static void make_page(void)
     };
 
     site = site_of_file(&file);
-    if (!site)
-        application_fail("no memory for the page");
 }
 
 static void answer(const struct http_request *request, struct http_response *response)
 {
     if (!site)
         make_page();
-    site_answer(site, request, response);
+    if (site)
+        site_answer(site, request, response);
+    else
+        http_error(response, 503);
 }
 
 static void open_site(struct boot_module module)
@@ -66,6 +68,5 @@ void application_main(void)
     if (module.bytes)
         open_site(module);
     http_listen((uint16_t)option_number("port", 80, 1, 65535), answer);
-    boot_time = clock_now();
     network_serve();
 }
