@@ -21,6 +21,7 @@
 #define ACCEPTED_AT_ONCE  64
 #define PAUSE             (200 * CLOCK_MILLISECOND) /* where no more connections can be accepted */
 #define ADDRESS_TEXT_SIZE 64
+#define DESCRIPTORS_MOST  (1u << 20)
 
 struct listener {
     struct watch watch;
@@ -35,11 +36,12 @@ static uint64_t paused_until; /* 0: not paused */
 
 size_t descriptors_limit(void)
 {
+    static size_t known;
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return 1024;
-    return limit.rlim_cur < 1u << 20 ? (size_t)limit.rlim_cur : 1u << 20;
+    if (known == 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        known = limit.rlim_cur < DESCRIPTORS_MOST ? (size_t)limit.rlim_cur : DESCRIPTORS_MOST;
+    return known;
 }
 
 /* A decimal number up to `most`, and nothing else. */

@@ -79,10 +79,11 @@ _Noreturn void network_serve(void)
     console_write(READY, strlen(READY));
     boot_phase("ready");
     for (;;) {
-        uint64_t next = streams_run();
+        uint64_t next = earlier(end, listeners_run());
+        next = earlier(next, streams_run());
         if (end != NEVER && (streams_are_over() || clock_now() >= end))
             application_power_off();
-        poller_wait(earlier(end, earlier(next, listeners_run())));
+        poller_wait(next);
         if (stop_wanted && end == NEVER)
             end = begin_stopping();
     }

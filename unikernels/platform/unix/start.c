@@ -60,6 +60,11 @@ static const char *join(char **arguments, const char **module, const char **site
     *end = '\0';
     for (char **argument = arguments; *argument; argument++) {
         const char *path;
+        if (**argument == '-')
+            application_fail(
+                "%s: options are words NAME=VALUE, as on a machine's command line; here "
+                "also module=FILE and site=DIRECTORY",
+                *argument);
         if ((path = path_of(*argument, "module"))) {
             *module = path;
         } else if ((path = path_of(*argument, "site"))) {

@@ -125,13 +125,18 @@ static void happened(struct watch *watch, uint32_t events)
 
 /* --- the end --- */
 
-static void release(struct stream *stream, bool reset)
+static void close_socket(int socket, bool reset)
 {
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 
     if (reset)
-        setsockopt(stream->socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    close(stream->socket);
+        setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(socket);
+}
+
+static void release(struct stream *stream, bool reset)
+{
+    close_socket(stream->socket, reset);
     *(stream->handler ? &open_count : &lingering_count) -= 1;
     list_remove(&stream->among_all);
     list_remove(&stream->to_do);
@@ -328,8 +333,8 @@ static void offer(struct stream *stream)
         free(stream->kept);
         stream->kept = NULL;
     }
-    if (stream->waiting_length == 0 && stream->client_ended && !stream->end_reported &&
-        stream->leaving == STAYS) {
+    /* The end is only seen once all before it has been taken. */
+    if (stream->client_ended && !stream->end_reported && stream->leaving == STAYS) {
         stream->end_reported = true;
         stream->handler->ended(stream, stream->state);
     }
@@ -498,7 +503,7 @@ static struct stream *add(int socket, uint32_t events, const struct stream_addre
     struct stream *stream = calloc(1, sizeof *stream);
 
     if (!stream) {
-        close(socket);
+        close_socket(socket, true);
         return NULL;
     }
     stream->watch.happened = happened;
@@ -534,16 +539,16 @@ struct stream *stream_connect(const struct stream_address *address,
                               const struct stream_handler *handler, void *state)
 {
     union socket_address to = address_for_socket(address);
-    int socket_ = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int descriptor = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-    if (socket_ == -1)
+    if (descriptor == -1)
         return NULL;
-    streams_set_options(socket_);
-    if (connect(socket_, &to.any, address_size(&to)) != 0 && errno != EINPROGRESS) {
-        close(socket_);
+    streams_set_options(descriptor);
+    if (connect(descriptor, &to.any, address_size(&to)) != 0 && errno != EINPROGRESS) {
+        close(descriptor);
         return NULL;
     }
-    struct stream *stream = add(socket_, EVENTS | EPOLLOUT, address, handler);
+    struct stream *stream = add(descriptor, EVENTS | EPOLLOUT, address, handler);
     if (!stream)
         return NULL;
     stream->state = state;
