@@ -54,13 +54,13 @@
  * it are passed on. Then SETTLED. Until SETTLED, and at most CONDUIT_SETTLING, the machine drops
  * segments of connections that it does not know, where it would reset them else: their TAKE may be
  * under way. running    LOAD, when it has changed and CONDUIT_LOAD_INTERVAL after the last at the
- * earliest. TAKE is still welcome. HELLO from a port that is new is answered with HELLO and LOAD.
- *   stopping   After STOP: segments that would open a connection are dropped, not reset, so that
- * the client's next try finds the port; TAKE is refused; idle connections are closed, others as
- * soon as their request is answered. What is open at the deadline is reset. Another STOP can bring
- * the deadline nearer. stopped    All connections are closed and everything sent has been
- * acknowledged, or the deadline has passed: STOPPED. When it is acknowledged, or after
- * CONDUIT_FAREWELL, the machine powers off.
+ * earliest. TAKE is still welcome. HELLO from a port that is new is answered with HELLO, and LOAD
+ * if there was any. stopping   After STOP: segments that would open a connection are dropped, not
+ * reset, so that the client's next try finds the port; TAKE is refused; idle connections are
+ * closed, others as soon as their request is answered. What is open at the deadline is reset.
+ * Another STOP can bring the deadline nearer. stopped    All connections are closed and everything
+ * sent has been acknowledged, or the deadline has passed: STOPPED. When it is acknowledged, or
+ * after CONDUIT_FAREWELL, the machine powers off.
  *
  * A MACHINE THAT DIES before TAKEN leaves the connection with the port, which keeps it for the next
  * start or resets it. */
@@ -181,7 +181,7 @@ struct conduit_load {
     uint32_t connections; /* that are open */
     uint32_t dropped;     /* frames of the conduit's that were not accepted, since the start */
     uint64_t received;    /* bytes of the clients' data, since the start */
-    uint64_t sent;        /* bytes that clients have acknowledged, since the start */
+    uint64_t sent;        /* bytes of answers to them, since the start */
 };
 
 /* STOP. */

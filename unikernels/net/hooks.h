@@ -2,14 +2,20 @@
 #ifndef JITSU_NET_HOOKS_H
 #define JITSU_NET_HOOKS_H
 
+#include <stdbool.h>
+
 #include "lwip/arch.h"
 #include "lwip/ip_addr.h"
 
 struct netif;
+struct tcp_hdr;
 
 /* A TCP connection's initial sequence number (RFC 6528). */
 u32_t network_initial_sequence(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
                                u16_t remote_port);
+
+/* May a segment of no known connection go to the listener on its port? Else it is dropped. */
+bool network_admits(const struct tcp_hdr *header);
 
 /* The router that the command line names for IPv6, or NULL. */
 const ip6_addr_t *network_gateway6(struct netif *netif, const ip6_addr_t *destination);

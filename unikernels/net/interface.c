@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/conduit.h"
 #include "jitsu/application.h"
 #include "jitsu/boot.h"
 #include "jitsu/options.h"
@@ -14,6 +15,7 @@
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
 #include "lwip/prot/tcp.h"
+#include "net/conduit.h"
 #include "net/device.h"
 #include "net/hooks.h"
 #include "net/network.h"
@@ -154,6 +156,11 @@ static struct pbuf *wrap(unsigned number, void *bytes, uint16_t length)
     return copy;
 }
 
+static bool is_of_conduit(const struct eth_hdr *header)
+{
+    return header->type == PP_HTONS(CONDUIT_ETHERTYPE) && !(header->dest.addr[0] & 1);
+}
+
 static bool is_for_us(const struct eth_hdr *header)
 {
     bool is_group = header->dest.addr[0] & 1;
@@ -169,6 +176,11 @@ static void frame_received(unsigned number, void *bytes, uint32_t length, bool c
         device->driver->release(device, number);
         return;
     }
+    if (is_of_conduit(bytes)) {
+        conduit_receive(bytes, length);
+        device->driver->release(device, number);
+        return;
+    }
     time_wait_make_way(bytes, length);
     struct pbuf *pbuf = wrap(number, bytes, (uint16_t)length);
     if (!pbuf)
@@ -181,6 +193,21 @@ static void frame_received(unsigned number, void *bytes, uint32_t length, bool c
     NETIF_SET_CHECKSUM_CTRL(&interface, flags);
     if (interface.input(pbuf, &interface) != ERR_OK)
         pbuf_free(pbuf);
+}
+
+void network_send(const uint8_t destination[6], uint16_t type, const void *payload, size_t length)
+{
+    struct pbuf *pbuf = pbuf_alloc(PBUF_RAW_TX, (u16_t)(SIZEOF_ETH_HDR + length), PBUF_RAM);
+
+    if (!pbuf)
+        return;
+    struct eth_hdr *header = pbuf->payload;
+    memcpy(header->dest.addr, destination, ETH_HWADDR_LEN);
+    memcpy(header->src.addr, interface.hwaddr, ETH_HWADDR_LEN);
+    header->type = lwip_htons(type);
+    memcpy(header + 1, payload, length);
+    interface.linkoutput(&interface, pbuf);
+    pbuf_free(pbuf);
 }
 
 size_t network_segment_size(bool ipv6)

@@ -45,29 +45,34 @@
 #define LWIP_ND6_NUM_DESTINATIONS     64
 #define LWIP_ND6_QUEUEING             1
 
+/* Connections that are taken over send before it is known where to. */
+#define ARP_QUEUE_LEN 1024
+
 /* A device may complete checksums on the way out and have verified them on the way in. */
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1
 #define LWIP_CHKSUM                  network_checksum
 #define LWIP_CHKSUM_ALGORITHM        0
 
 /* TCP. A connection's share of the send buffer is set by stream.c from the machine's memory. */
-#define TCP_MSS                         1460
-#define LWIP_WND_SCALE                  1
-#define TCP_RCV_SCALE                   0
-#define TCP_WND                         (44 * TCP_MSS) /* what one pbuf chain can hold */
-#define TCP_SND_BUF                     (512 * 1024)
-#define TCP_SND_QUEUELEN                2048
-#define TCP_SNDLOWAT                    (16 * TCP_MSS)
-#define TCP_OVERSIZE                    0
-#define TCP_LISTEN_BACKLOG              1
-#define TCP_QUEUE_OOSEQ                 1
-#define TCP_OOSEQ_MAX_BYTES             TCP_WND
-#define LWIP_TCP_SACK_OUT               1
-#define TCP_MSL                         10000
-#define LWIP_DISABLE_TCP_SANITY_CHECKS  1 /* they are about pools that are not used */
+#define TCP_MSS                        1460
+#define LWIP_WND_SCALE                 1
+#define TCP_RCV_SCALE                  0
+#define TCP_WND                        (44 * TCP_MSS) /* what one pbuf chain can hold */
+#define TCP_SND_BUF                    (512 * 1024)
+#define TCP_SND_QUEUELEN               2048
+#define TCP_SNDLOWAT                   (16 * TCP_MSS)
+#define TCP_OVERSIZE                   0
+#define TCP_LISTEN_BACKLOG             1
+#define TCP_QUEUE_OOSEQ                1
+#define TCP_OOSEQ_MAX_BYTES            TCP_WND
+#define LWIP_TCP_SACK_OUT              1
+#define TCP_MSL                        10000
+#define LWIP_DISABLE_TCP_SANITY_CHECKS 1 /* they are about pools that are not used */
 
 #define LWIP_HOOK_TCP_ISN(local, local_port, remote, remote_port)                                  \
     network_initial_sequence(local, local_port, remote, remote_port)
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, header, all, in_first, second, segment)                    \
+    ((pcb)->state != LISTEN || network_admits(header) ? ERR_OK : ERR_ABRT)
 #define LWIP_HOOK_ND6_GET_GW(netif, destination) network_gateway6(netif, destination)
 
 #endif

@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct pbuf;
+struct tcp_pcb;
+
 /* interface.c: lwIP's interface on the platform's network device, with the addresses of the command
  * line. network_start() may be called often; only the first call does anything. Ends the machine if
  * there is no device or no address. */
@@ -25,6 +28,21 @@ bool network_speaks_ipv6(void);
 /* Asks for an interrupt when there is something to poll. Returns false if there is already. */
 bool network_arm(void *unused);
 
+/* Sends a frame of a protocol of its own; it may be lost. */
+void network_send(const uint8_t destination[6], uint16_t type, const void *payload, size_t length);
+
+/* stream.c: gives the application a connection that was established elsewhere, with the data (or
+ * NULL) that have come, and their end. `pcb` is complete and registered; its argument is the
+ * stream_handler, as it is its listener's. Returns false, and owns neither, if the application does
+ * not want it or there is no memory. */
+bool stream_take(struct tcp_pcb *pcb, struct pbuf *data, bool client_ended);
+
+/* Tells all streams that the machine is to finish. */
+void streams_stop(void);
+
+/* Bytes of all connections since the start: taken from clients, and sent to them. */
+void streams_bytes(uint64_t *received, uint64_t *sent);
+
 /* time_wait.c: forgets the ended connection that a frame, if it is a SYN, opens anew; and the
  * oldest of too many ended ones. */
 void time_wait_make_way(const uint8_t *frame, size_t length);
@@ -35,8 +53,9 @@ void time_wait_limit(void);
 size_t network_segment_size(bool ipv6);
 bool network_cuts_segments(void);
 
-/* segments.c: how long a connection's segments are, where the device cuts them. All zeroes at first.
- * To be told before anything is sent (as often as is convenient), and of all that is acknowledged.
+/* segments.c: how long a connection's segments are, where the device cuts them. All zeroes at
+ * first. To be told before anything is sent (as often as is convenient), and of all that is
+ * acknowledged.
  */
 struct tcp_pcb;
 struct segments {

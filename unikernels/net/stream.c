@@ -10,7 +10,9 @@
 #include "jitsu/memory.h"
 #include "lwip/tcp.h"
 #include "net/address.h"
+#include "net/conduit.h"
 #include "net/network.h"
+#include "net/stop.h"
 #include "platform/arrivals.h"
 #include "platform/platform.h"
 
@@ -29,6 +31,7 @@
 enum leaving { STAYS, CLOSES, ABORTS };
 
 struct stream {
+    struct stream *previous, *next;
     struct tcp_pcb *pcb;
     const struct stream_handler *handler;
     void *state;
@@ -39,12 +42,37 @@ struct stream {
     bool client_ended; /* the end of its data has come */
     bool end_reported;
     bool wants_room;
+    bool told_to_stop;
     struct segments segments;
     enum leaving leaving; /* what happens once the handler's functions have returned */
 };
 
 static size_t capacity, send_share;
 static size_t open_streams;
+static struct stream *first_stream, *last_stream;
+static uint64_t bytes_received, bytes_sent;
+
+static void list_prepend(struct stream *stream)
+{
+    stream->previous = NULL;
+    stream->next = first_stream;
+    *(first_stream ? &first_stream->previous : &last_stream) = stream;
+    first_stream = stream;
+}
+
+static void list_append(struct stream *stream)
+{
+    stream->previous = last_stream;
+    stream->next = NULL;
+    *(last_stream ? &last_stream->next : &first_stream) = stream;
+    last_stream = stream;
+}
+
+static void list_remove(struct stream *stream)
+{
+    *(stream->previous ? &stream->previous->next : &first_stream) = stream->next;
+    *(stream->next ? &stream->next->previous : &last_stream) = stream->previous;
+}
 
 static void compute_shares(void)
 {
@@ -81,6 +109,19 @@ size_t stream_count(void)
     return open_streams;
 }
 
+void streams_bytes(uint64_t *received, uint64_t *sent)
+{
+    *received = bytes_received;
+    *sent = bytes_sent;
+}
+
+static void discard(struct stream *stream)
+{
+    list_remove(stream);
+    open_streams--;
+    free(stream);
+}
+
 /* Closes or aborts the connection, tells the application, and frees the stream. Returns what lwIP
  * is to be told by the callback it is in. */
 static err_t finish(struct stream *stream)
@@ -106,8 +147,7 @@ static err_t finish(struct stream *stream)
         pbuf_free(stream->waiting);
     if (stream->state)
         stream->handler->closed(stream->state);
-    free(stream);
-    open_streams--;
+    discard(stream);
     return result;
 }
 
@@ -122,6 +162,16 @@ static err_t exit_handler(struct stream *stream)
     if (--stream->inside > 0 || stream->leaving == STAYS)
         return ERR_OK;
     return finish(stream);
+}
+
+/* The same outside of lwIP's callbacks, after which it sends by itself. */
+static void leave_from_outside(struct stream *stream)
+{
+    struct tcp_pcb *pcb = stream->leaving == STAYS ? stream->pcb : NULL;
+
+    exit_handler(stream);
+    if (pcb)
+        tcp_output(pcb);
 }
 
 static void begin_leaving(struct stream *stream, enum leaving how)
@@ -187,18 +237,26 @@ struct stream_address stream_peer(const struct stream *stream)
     return network_address(&stream->pcb->remote_ip, stream->pcb->remote_port);
 }
 
+/* Keeps what has come for the application. */
+static void append(struct stream *stream, struct pbuf *pbuf)
+{
+    bytes_received += pbuf->tot_len;
+    if (stream->waiting)
+        pbuf_cat(stream->waiting, pbuf);
+    else
+        stream->waiting = pbuf;
+}
+
 static err_t received(void *argument, struct tcp_pcb *pcb, struct pbuf *pbuf, err_t error)
 {
     struct stream *stream = argument;
 
     (void)error;
     segments_begin(&stream->segments, pcb);
-    if (!pbuf)
-        stream->client_ended = true;
-    else if (stream->waiting)
-        pbuf_cat(stream->waiting, pbuf);
+    if (pbuf)
+        append(stream, pbuf);
     else
-        stream->waiting = pbuf;
+        stream->client_ended = true;
     enter(stream);
     offer(stream);
     return exit_handler(stream);
@@ -272,6 +330,7 @@ static struct stream *attach(struct tcp_pcb *pcb, const struct stream_handler *h
     if (!stream)
         return NULL;
     open_streams++;
+    list_prepend(stream);
     stream->pcb = pcb;
     stream->handler = handler;
     tcp_arg(pcb, stream);
@@ -286,6 +345,12 @@ static struct stream *attach(struct tcp_pcb *pcb, const struct stream_handler *h
         pcb->rto = (s16_t)((pcb->sa >> 3) + pcb->sv);
     }
     return stream;
+}
+
+static void tell_to_stop(struct stream *stream)
+{
+    stream->told_to_stop = true;
+    stream->handler->stopping(stream, stream->state);
 }
 
 static err_t accepted(void *argument, struct tcp_pcb *pcb, err_t error)
@@ -304,7 +369,47 @@ static err_t accepted(void *argument, struct tcp_pcb *pcb, err_t error)
     stream->state = handler->opened(stream);
     if (!stream->state)
         stream_abort(stream);
+    else if (stop_is_under_way() && stream->leaving == STAYS)
+        tell_to_stop(stream);
     return exit_handler(stream);
+}
+
+bool stream_take(struct tcp_pcb *pcb, struct pbuf *data, bool client_ended)
+{
+    const struct stream_handler *handler = pcb->callback_arg;
+    struct stream *stream = attach(pcb, handler);
+
+    if (!stream)
+        return false;
+    segments_begin(&stream->segments, pcb);
+    enter(stream);
+    stream->state = handler->opened(stream);
+    if (!stream->state) {
+        tcp_err(pcb, NULL);
+        discard(stream);
+        return false;
+    }
+    arrivals_add(STREAM_HANDED_OVER);
+    if (data)
+        append(stream, data);
+    stream->client_ended = client_ended;
+    offer(stream);
+    leave_from_outside(stream);
+    return true;
+}
+
+void streams_stop(void)
+{
+    struct stream *stream;
+
+    /* Whoever has been told goes to the end: any of them may be gone after each call. */
+    while ((stream = first_stream) && !stream->told_to_stop) {
+        list_remove(stream);
+        list_append(stream);
+        enter(stream);
+        tell_to_stop(stream);
+        leave_from_outside(stream);
+    }
 }
 
 static err_t connected(void *argument, struct tcp_pcb *pcb, err_t error)
@@ -327,8 +432,7 @@ struct stream *stream_connect(const struct stream_address *address,
         return stream;
     }
     if (stream)
-        open_streams--;
-    free(stream);
+        discard(stream);
     if (pcb) {
         tcp_err(pcb, NULL);
         tcp_abort(pcb);
@@ -383,6 +487,7 @@ size_t stream_write(struct stream *stream, const void *bytes, size_t length, uns
             break;
         }
     }
+    bytes_sent += length - left;
     /* Inside a callback lwIP sends after it. */
     if (stream->inside == 0)
         tcp_output(pcb);
@@ -415,14 +520,15 @@ _Noreturn void network_serve(void)
 {
     start();
     boot_phase("application");
+    conduit_start();
     network_flush();
     console_write(READY, sizeof READY - 1);
     boot_phase("ready");
     for (;;) {
         bool progress = network_poll();
-        uint64_t next = timers_run();
+        uint64_t next = timers_run(), conduit_next = conduit_run();
         network_flush();
         if (!progress)
-            platform_wait(next, network_arm, NULL);
+            platform_wait(next < conduit_next ? next : conduit_next, network_arm, NULL);
     }
 }
