@@ -111,6 +111,22 @@ def a_fault_at_the_very_start_ends_the_machine():
         assert status == STATUS_RESET and b"jitsu:" not in console, (symbol, status, console)
 
 
+def too_little_memory_to_start_is_told():
+    """However little it is, the machine is ready or has ended; and it can say what it had no memory for."""
+    told = set()
+    for memory in range(1200, 1700, 50):
+        with Machine(WWW, memory=f"{memory}K") as machine:
+            while b"jitsu: ready" not in machine.console and machine.read_console():
+                pass
+            if b"jitsu: ready" in machine.console:
+                told.add("ready")
+            else:
+                status, reason = machine.wait_for_end(), re.search(rb"jitsu: fatal: (no memory .*?)\r?\n", machine.console)
+                assert status == STATUS_FATAL and reason or b"jitsu:" not in machine.console, (memory, status, machine.console)
+                told.add(reason.group(1).decode() if reason else "nothing")
+    assert "ready" in told and any(reason.startswith("no memory ") for reason in told), told
+
+
 def request(machine, path):
     with machine.connect() as connection:
         connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
@@ -199,6 +215,7 @@ with tempfile.TemporaryDirectory(prefix="jitsu-lab-") as directory:
             a_fault_while_one_is_reported_ends_the_machine,
             a_fault_without_descriptor_tables_ends_the_machine,
             a_fault_at_the_very_start_ends_the_machine,
+            too_little_memory_to_start_is_told,
             machines_whose_memory_runs_out_go_on,
             a_small_machine_serves_large_files_to_many,
             jitsud_tells_why_a_machine_died)
