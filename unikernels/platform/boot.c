@@ -12,11 +12,10 @@ static size_t count;
 
 void boot_phase(const char *name)
 {
-    if (count == BOOT_PHASES_MAX)
-        return;
-    marks[count].name = name;
-    marks[count].stamp = platform_stamp();
-    count++;
+    if (count < BOOT_PHASES_MAX)
+        count++;
+    marks[count - 1].name = name;
+    marks[count - 1].stamp = platform_stamp();
 }
 
 size_t boot_phases(const struct boot_phase **phases)
