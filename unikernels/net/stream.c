@@ -14,6 +14,7 @@
 #include "net/network.h"
 #include "net/stop.h"
 #include "platform/arrivals.h"
+#include "platform/boot.h"
 #include "platform/platform.h"
 
 #define BACKLOG              255
@@ -524,6 +525,7 @@ _Noreturn void network_serve(void)
     network_flush();
     console_write(READY, sizeof READY - 1);
     boot_phase("ready");
+    boot_report();
     for (;;) {
         bool progress = network_poll();
         uint64_t next = timers_run(), conduit_next = conduit_run();
