@@ -45,6 +45,7 @@ struct stream {
     bool wants_room;
     bool told_to_stop;
     struct segments segments;
+    struct recovery recovery;
     enum leaving leaving; /* what happens once the handler's functions have returned */
 };
 
@@ -136,6 +137,7 @@ static err_t finish(struct stream *stream)
         tcp_sent(pcb, NULL);
         tcp_poll(pcb, NULL, 0);
         tcp_err(pcb, NULL);
+        recovery_attach(NULL, pcb);
         /* lwIP would reset a connection whose data was not received. */
         if (stream->waiting)
             tcp_recved(pcb, stream->waiting->tot_len);
@@ -340,6 +342,7 @@ static struct stream *attach(struct tcp_pcb *pcb, const struct stream_handler *h
     tcp_poll(pcb, poll, POLL_INTERVAL);
     tcp_err(pcb, failed);
     tcp_nagle_disable(pcb);
+    recovery_attach(&stream->recovery, pcb);
     pcb->snd_buf = (tcpwnd_size_t)send_share;
     if (pcb->sv > FIRST_RETRANSMISSION) {
         pcb->sv = FIRST_RETRANSMISSION;
