@@ -10,6 +10,7 @@
 #include "jitsu/clock.h"
 #include "jitsu/console.h"
 #include "jitsu/stream.h"
+#include "platform/boot.h"
 #include "platform/unix/poller.h"
 #include "platform/unix/streams.h"
 
@@ -78,6 +79,7 @@ _Noreturn void network_serve(void)
     boot_phase("application");
     console_write(READY, strlen(READY));
     boot_phase("ready");
+    boot_report();
     for (;;) {
         uint64_t next = earlier(end, listeners_run());
         next = earlier(next, streams_run());
