@@ -83,7 +83,9 @@ _Noreturn void network_serve(void)
     for (;;) {
         uint64_t next = earlier(end, listeners_run());
         next = earlier(next, streams_run());
-        if (end != NEVER && (streams_are_over() || clock_now() >= end))
+        if (end != NEVER && clock_now() >= end)
+            streams_cut();
+        if (end != NEVER && streams_are_over())
             application_power_off();
         poller_wait(next);
         if (stop_wanted && end == NEVER)

@@ -640,6 +640,16 @@ void streams_stop(void)
         set_deadline(CONTAINER_OF(link, struct stream, among_all), soon);
 }
 
+void streams_cut(void)
+{
+    while (!list_is_empty(&open_streams))
+        stream_abort(CONTAINER_OF(open_streams.next, struct stream, among_all));
+    while (!list_is_empty(&lingering_streams)) {
+        struct stream *stream = CONTAINER_OF(lingering_streams.next, struct stream, among_all);
+        release(stream, stream_unacknowledged(stream) > 0);
+    }
+}
+
 bool streams_are_over(void)
 {
     return open_count + lingering_count == 0;
