@@ -4,7 +4,6 @@ accepted and hands over in every state they can be in, the load, and the stop.""
 
 import contextlib
 import hashlib
-import json
 import os
 import random
 import shutil
@@ -27,8 +26,8 @@ KEEP = b"GET /small HTTP/1.1\r\nHost: a\r\n\r\n"
 LARGE = b"GET /large HTTP/1.0\r\n\r\n"
 
 
-def machine(memory=32, ramdisk=True, image="www.elf"):
-    return Machine(lab.image(image), memory=memory, options=conduit.OPTIONS, ramdisk=site if ramdisk else None, network=None, extra=[
+def machine(memory=32, ramdisk=True):
+    return Machine(lab.image("www.elf"), memory=memory, options=conduit.OPTIONS, ramdisk=site if ramdisk else None, network=None, extra=[
         "-netdev", "tap,id=net,ifname=tap0,script=no,downscript=no",
         "-device", f"virtio-net-device,netdev=net,mac={ethernet.MAC}"])
 
@@ -136,21 +135,6 @@ def takes(name, address, before, after=b"", check=lambda answer: body_of(answer)
                 assert check(read_all(client)), "the answer is wrong"
     test.__name__ = name
     return test
-
-
-def stats_tells_that_its_first_client_had_waited():
-    with Port() as port, connection_to(ADDRESS4) as client:
-        client.sendall(b"GET /stats.json HTTP/1.0\r\n\r\n")
-        port.wait_for_connections(1)
-        with machine(ramdisk=False, image="stats.elf"):
-            port.hand_over()
-            connections = json.loads(body_of(read_all(client)))["connections"]
-            assert connections["total"] == connections["open"] == 1, connections
-            assert connections["first"]["origin"] == "handed over", connections
-            with connection_to(ADDRESS4) as late:
-                late.sendall(b"GET / HTTP/1.0\r\n\r\n")
-                page = read_all(late)
-                assert b"jitsud took the connection, and handed it over" in page, page
 
 
 def takes_as_much_as_the_window_holds():
@@ -394,8 +378,8 @@ try:
             takes("takes_a_client_that_has_ended_by_ipv6", ADDRESS6, KEEP, ends=True),
             takes("takes_a_client_that_gave_up", ADDRESS4, b"GET", ends=True, check=lambda answer: answer == b""),
             takes("takes_a_large_download", ADDRESS4, LARGE, check=is_large),
-            stats_tells_that_its_first_client_had_waited, takes_as_much_as_the_window_holds,
-            takes_a_connection_that_is_half_open, takes_hundreds, takes_for_large_answers, takes_over_a_bad_conduit, keeps_quiet_until_all_is_settled, refuses_what_it_cannot_take, refuses_what_is_too_much,
+            takes_as_much_as_the_window_holds, takes_a_connection_that_is_half_open, takes_hundreds, takes_for_large_answers,
+            takes_over_a_bad_conduit, keeps_quiet_until_all_is_settled, refuses_what_it_cannot_take, refuses_what_is_too_much,
             stops_at_once_when_idle, stops_after_what_is_under_way, stops_at_the_deadline, stops_even_if_nobody_hears_it)
 finally:
     shutil.rmtree(directory, ignore_errors=True)

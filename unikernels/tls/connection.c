@@ -208,8 +208,8 @@ size_t tls_write(struct tls *tls, const void *bytes, size_t length)
         size_t count = left < (size_t)most ? left : (size_t)most;
         int result = mbedtls_ssl_write(&tls->ssl, at, count);
         if (result < 0 && !must_wait(result)) {
-            fail(tls, result);
-            break;
+            stream_abort(tls->stream);
+            return length;
         }
         /* What waits for room is encrypted already. */
         at += count;

@@ -51,8 +51,9 @@ struct tls_handler {
     void (*writable)(struct tls *tls, void *state);
 
     /* It is over, and `tls` not to be used any more; also while one of the functions here is
-     * running. `problem` says why, as the end of a sentence; it is NULL if one of the sides has
-     * closed the connection as TLS wants it, and all that tls_write() took has been sent. */
+     * running, if that calls tls_close(). `problem` says why, as the end of a sentence; it is NULL
+     * if one of the sides has closed the connection as TLS wants it, and all that tls_write() took
+     * has been sent. */
     void (*closed)(void *state, const char *problem);
 };
 

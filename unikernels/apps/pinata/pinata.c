@@ -78,8 +78,10 @@ static void closed(void *state, const char *problem)
     struct attempt *attempt = state;
     bool is_authentic = attempt->subject[0] != '\0';
 
+    if (!problem && attempt->sent < contents.secret.length)
+        problem = "the connection was ended";
     if (!is_authentic)
-        report(&attempt->peer, attempt->port, "refused: ", problem ? problem : "it gave up");
+        report(&attempt->peer, attempt->port, "refused: ", problem);
     else if (problem)
         report(&attempt->peer, attempt->port, "authenticated, but ", problem);
     else
