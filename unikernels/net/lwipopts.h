@@ -67,6 +67,7 @@
 #define TCP_OOSEQ_MAX_BYTES            TCP_WND
 #define LWIP_TCP_SACK_OUT              1
 #define TCP_MSL                        10000
+#define TCP_TMR_INTERVAL               50 /* milliseconds: retransmissions are timed by twice as much */
 #define LWIP_DISABLE_TCP_SANITY_CHECKS 1 /* they are about pools that are not used */
 
 #define LWIP_HOOK_TCP_ISN(local, local_port, remote, remote_port)                                  \

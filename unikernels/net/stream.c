@@ -17,14 +17,15 @@
 #include "platform/platform.h"
 
 #define BACKLOG              255
-#define POLL_INTERVAL        1 /* of lwIP's half seconds */
+#define TICK                 (2 * TCP_TMR_INTERVAL) /* milliseconds, in which lwIP counts */
+#define POLL_INTERVAL        (500 / TICK)
 #define MEMORY_A_STREAM      (32 * 1024)
 #define CAPACITY_LEAST       16
 #define CAPACITY_MOST        2048
 #define SEND_SHARE_LEAST     (64 * 1024)
 #define WRITE_CHUNK          (44 * TCP_MSS) /* the largest that a call of lwIP's takes, whole segments */
 #define ROOM_WORTH_A_CALL    (16 * TCP_MSS)
-#define FIRST_RETRANSMISSION 2 /* half seconds after a segment: RFC 6298 says one second */
+#define FIRST_RETRANSMISSION (1000 / TICK) /* RFC 6298: until a round trip was measured */
 
 #define READY "jitsu: ready\n"
 
