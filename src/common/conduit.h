@@ -10,7 +10,8 @@
  * bits that show that a frame belongs to this boot of this machine. Frames are unicast, EtherType
  * 0x88b5 (IEEE 802 local experimental 1), from the machine's own address and from the port's. What
  * has another source, magic, version or token, or does not fit its own lengths, is dropped and
- * counted.
+ * counted. The port's address is one of its own, not that of its TAP device: a bridge gives frames
+ * for that to the host.
  *
  * A FRAME'S PAYLOAD, integers in network byte order:
  *
@@ -43,24 +44,30 @@
  * takes the number as it is, unless it is one of the last CONDUIT_NUMBERS_REMEMBERED. An end that
  * has received nothing yet takes any number.
  *
- * THE MACHINE'S LIFE
+ * THE MACHINE'S LIFE, from the port's view:
  *
- *   starting   Nothing is sent. The port holds what comes for the machine.
- *   ready      The application listens: HELLO, which is repeated until it is acknowledged. A frame
- * of the machine's own moves its address, on the bridge, from the port to the machine, so from now
- * on clients' segments may come to either. The port hands over each connection that it holds: it
- * freezes it (answers and acknowledges nothing more for it), sends TAKE and waits for TAKEN before
+ * Starting. Nothing is sent. The port holds what comes for the machine.
+ *
+ * Ready: the application listens. HELLO, which is repeated until it is acknowledged. A frame of the
+ * machine's own moves its address, on the bridge, from the port to the machine, so from now on
+ * clients' segments may come to either. The port hands over each connection that it holds: it
+ * freezes it (answers and acknowledges nothing more for it), sends TAKE, and waits for TAKEN before
  * it sends the next. From TAKEN on, only the machine answers for that connection; held frames for
- * it are passed on. Then SETTLED. Until SETTLED, and at most CONDUIT_SETTLING, the machine drops
- * segments of connections that it does not know, where it would reset them else: their TAKE may be
- * under way. running    LOAD, when it has changed and CONDUIT_LOAD_INTERVAL after the last at the
- * earliest. TAKE is still welcome. HELLO from a port that is new is answered with HELLO, and LOAD
- * if there was any. stopping   After STOP: segments that would open a connection are dropped, not
- * reset, so that the client's next try finds the port; TAKE is refused; idle connections are
- * closed, others as soon as their request is answered. What is open at the deadline is reset.
- * Another STOP can bring the deadline nearer. stopped    All connections are closed and everything
- * sent has been acknowledged, or the deadline has passed: STOPPED. When it is acknowledged, or
- * after CONDUIT_FAREWELL, the machine powers off.
+ * it are passed on. After the last the port says SETTLED. Until then, and at most CONDUIT_SETTLING,
+ * the machine drops segments of connections that it does not know, where it would reset them else:
+ * their TAKE may be under way.
+ *
+ * Running. LOAD, when it has changed and CONDUIT_LOAD_INTERVAL after the last at the earliest. TAKE
+ * is still welcome. HELLO from a port that is new is answered with HELLO, and LOAD if there was
+ * any.
+ *
+ * Stopping: after STOP. Segments that would open a connection are dropped, not reset, so that the
+ * client's next try finds the port; TAKE is refused; idle connections are closed, others as soon as
+ * their request is answered. What is open at the deadline is reset. Another STOP can bring the
+ * deadline nearer.
+ *
+ * Stopped: all connections are closed and everything sent has been acknowledged, or the deadline
+ * has passed. STOPPED; when it is acknowledged, or after CONDUIT_FAREWELL, the machine powers off.
  *
  * A MACHINE THAT DIES before TAKEN leaves the connection with the port, which keeps it for the next
  * start or resets it. */

@@ -16,6 +16,7 @@ import lab
 
 PORT_MAC = "52:54:00:70:6f:72"
 TOKEN = bytes(range(16))
+LINK_LOCAL = "fe80::5054:ff:fe0a:b0c"  # the machine's, from its Ethernet address
 OPTIONS = f"{ethernet.OPTIONS} conduit={PORT_MAC} token={TOKEN.hex()}"
 
 ETHERTYPE, MAGIC, VERSION, FIRST = 0x88b5, 0x4a545355, 1, 1
@@ -49,10 +50,10 @@ def enter():
 class Connection:
     """A connection that the port has accepted and holds."""
 
-    def __init__(self, number, family, client, client_port, machine_port):
+    def __init__(self, number, family, client, client_port, machine_port, machine=None):
         self.id, self.family, self.client = number, family, client
         self.client_port, self.machine_port = client_port, machine_port
-        self.machine = socket.inet_pton(family, ethernet.ADDRESS4 if family == socket.AF_INET else ethernet.ADDRESS6)
+        self.machine = machine or socket.inet_pton(family, ethernet.ADDRESS4 if family == socket.AF_INET else ethernet.ADDRESS6)
         self.state, self.flags, self.send_scale, self.segment_max = SYN_RECEIVED, 0, 0, 0
         self.first = 0xfffff000 + number * 77 & 0xffffffff  # of ours; some pass the end of the numbers
         self.send_window = 0
@@ -96,7 +97,8 @@ class Port:
         self.arrivals = []    # (time, type) of all the machine's frames of the conduit
         self.loses = lambda sending: False
         self.accepts = accepts
-        self.answers = self.sends_syn_ack = True
+        self.answers = self.sends_syn_ack = self.acknowledges = True
+        self.repetitions = 0  # of segments, by clients
         self.sequence, self.first, self.acknowledged = 0x7fffffff, True, 0
         self.received, self.pieces = 0, b""
         self.sent_again = self.came_again = 0
@@ -173,7 +175,7 @@ class Port:
 
     def read_solicitation(self, frame):
         target = frame[62:78]
-        if not self.accepts or target != socket.inet_pton(socket.AF_INET6, ethernet.ADDRESS6):
+        if not self.accepts or target not in [socket.inet_pton(socket.AF_INET6, address) for address in (ethernet.ADDRESS6, LINK_LOCAL)]:
             return
         message = struct.pack("!BBHI", 136, 0, 0, 0x60000000) + target + b"\2\1" + self.machine_mac
         pseudo = target + frame[22:38] + struct.pack("!II", len(message), socket.IPPROTO_ICMPV6)
@@ -204,7 +206,8 @@ class Port:
         if not self.accepts or flags & RST:
             return
         if flags & SYN and not connection:
-            connection = self.connections[key] = Connection(len(self.connections) + 1, family, source, client_port, machine_port)
+            connection = self.connections[key] = Connection(len(self.connections) + 1, family, source, client_port,
+                                                                  machine_port, destination)
             connection.receive_start = sequence + 1 & 0xffffffff
             connection.send_window = window
             connection.options = self.read_options(connection, segment[20:(offset >> 4) * 4])
@@ -222,6 +225,10 @@ class Port:
             connection.data += data[:room]
             if flags & FIN and len(data) < room:
                 connection.flags |= CLIENT_ENDED
+        elif data:
+            self.repetitions += 1
+        if not self.acknowledges:
+            return
         if data or flags & FIN:
             self.send_segment(connection, ACK)
 

@@ -4,6 +4,7 @@ accepted and hands over in every state they can be in, the load, and the stop.""
 
 import contextlib
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -26,8 +27,8 @@ KEEP = b"GET /small HTTP/1.1\r\nHost: a\r\n\r\n"
 LARGE = b"GET /large HTTP/1.0\r\n\r\n"
 
 
-def machine(memory=32, ramdisk=True):
-    return Machine(lab.image("www.elf"), memory=memory, options=conduit.OPTIONS, ramdisk=site if ramdisk else None, network=None, extra=[
+def machine(memory=32, ramdisk=True, image="www.elf"):
+    return Machine(lab.image(image), memory=memory, options=conduit.OPTIONS, ramdisk=site if ramdisk else None, network=None, extra=[
         "-netdev", "tap,id=net,ifname=tap0,script=no,downscript=no",
         "-device", f"virtio-net-device,netdev=net,mac={ethernet.MAC}"])
 
@@ -152,6 +153,22 @@ def takes_as_much_as_the_window_holds():
                 read_answers(client, count * 3)
 
 
+def takes_what_the_client_will_send_again():
+    """As the port has not acknowledged it."""
+    for address in ADDRESS4, ADDRESS6:
+        with Port() as port:
+            port.acknowledges = False
+            with connection_to(address) as client:
+                client.sendall(KEEP)
+                port.wait(lambda: port.repetitions, "the client sends it again")
+                with machine():
+                    port.hand_over()
+                    read_answers(client, 1)
+                    client.sendall(CLOSE)
+                    answer = read_all(client)
+                    assert answer.count(b"HTTP/1.1 200") == 1 and body_of(answer) == b"small", answer
+
+
 def takes_a_connection_that_is_half_open():
     """The SYN-ACK was lost; or it was not, and its acknowledgement was."""
     for address in ADDRESS4, ADDRESS6:
@@ -218,6 +235,16 @@ def takes_over_a_bad_conduit():
         assert port.sent_again > 0
 
 
+def tells_where_a_connection_came_from():
+    with Port() as port, connection_to(ADDRESS4) as client:
+        client.sendall(b"GET /stats.json HTTP/1.0\r\n\r\n")
+        port.wait_for_connections(1, 10)
+        with machine(image="stats.elf", ramdisk=False):
+            port.hand_over()
+            first = json.loads(body_of(read_all(client)))["connections"]["first"]
+            assert first["origin"] == "handed over", first
+
+
 def keeps_quiet_until_all_is_settled():
     """What comes to the machine before its TAKE is not reset; after SETTLED, what belongs to no connection is."""
     def stray(wire, source_port):
@@ -275,6 +302,44 @@ def refuses_what_it_cannot_take():
             assert port.take(stranger, machine_port=80, client=socket.inet_aton(source[0]), client_port=source[1]) == HAS_IT
             client.sendall(KEEP)
             read_answers(client, 1)
+
+
+def survives_nonsense():
+    """Messages of all kinds, changed at random, and whole frames; then a port that begins anew, and a client. SEED and MESSAGES in
+    the environment vary it."""
+    choice = random.Random(int(os.environ.get("SEED", "1")))
+
+    def change(bytes_):
+        bytes_ = bytearray(bytes_)
+        for _ in range(choice.choice([0, 1, 1, 2, 5])):
+            if bytes_:
+                bytes_[choice.randrange(min(len(bytes_), 80))] = choice.choice([0, 1, 255, choice.randrange(256)])
+        return bytes(bytes_[:choice.randrange(len(bytes_) + 1)] if choice.random() < 0.1 else bytes_)
+
+    with Port(accepts=False) as port, machine() as www:
+        port.wait_for_message(HELLO)
+        for number in range(int(os.environ.get("MESSAGES", "600"))):
+            family = choice.choice([socket.AF_INET, socket.AF_INET6])
+            client = socket.inet_aton("10.9.0.77") if family == socket.AF_INET else socket.inet_pton(family, "fd09::77")
+            held = Connection(number, family, client, 1000 + number, 80)
+            held.state, held.send_window, held.data = choice.choice([1, 2, 2, 2]), choice.randrange(65536), choice.choice([b"", b"GET"])
+            if held.state == conduit.SYN_RECEIVED:
+                held.data = b""
+            port.send(choice.choice([TAKE] * 8 + [HELLO, SETTLED, LOAD, 99]), change(held.take()))
+            for _ in range(5):
+                payload = port.frame(choice.choice([TAKE, HELLO, 0, 77]), choice.randbytes(choice.choice([0, 4, 70, 1000])),
+                                     choice.choice([port.sequence, port.sequence + 1, choice.randrange(1 << 32)]),
+                                     choice.choice([0, 0, 1462, choice.randrange(65536)]), choice.choice([4, 70, 65535]))
+                payload = payload[:choice.choice([len(payload), len(payload), choice.randrange(len(payload))])]
+                # Not CONDUIT_FIRST, which would begin the numbers anew.
+                port.write(port.machine_mac, port.mac, conduit.ETHERTYPE, payload[:6] + bytes([choice.choice([0, 0, 254])]) + payload[7:])
+        with port.changed:
+            port.sequence, port.first = 0x40000000, True
+        port.send(HELLO, bytes(4))
+        assert www.process.poll() is None, www.console
+        with connection_to(ADDRESS4) as client:
+            client.sendall(CLOSE)
+            assert body_of(read_all(client)) == b"small"
 
 
 def refuses_what_is_too_much():
@@ -378,8 +443,9 @@ try:
             takes("takes_a_client_that_has_ended_by_ipv6", ADDRESS6, KEEP, ends=True),
             takes("takes_a_client_that_gave_up", ADDRESS4, b"GET", ends=True, check=lambda answer: answer == b""),
             takes("takes_a_large_download", ADDRESS4, LARGE, check=is_large),
-            takes_as_much_as_the_window_holds, takes_a_connection_that_is_half_open, takes_hundreds, takes_for_large_answers,
-            takes_over_a_bad_conduit, keeps_quiet_until_all_is_settled, refuses_what_it_cannot_take, refuses_what_is_too_much,
+            takes("takes_a_link_local_client", conduit.LINK_LOCAL + "%br0", CLOSE[:9], CLOSE[9:]),
+            takes_what_the_client_will_send_again, takes_as_much_as_the_window_holds, takes_a_connection_that_is_half_open, takes_hundreds, takes_for_large_answers,
+            takes_over_a_bad_conduit, tells_where_a_connection_came_from, survives_nonsense, keeps_quiet_until_all_is_settled, refuses_what_it_cannot_take, refuses_what_is_too_much,
             stops_at_once_when_idle, stops_after_what_is_under_way, stops_at_the_deadline, stops_even_if_nobody_hears_it)
 finally:
     shutil.rmtree(directory, ignore_errors=True)

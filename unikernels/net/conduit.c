@@ -129,9 +129,8 @@ void conduit_start(void)
     conduit_link_start(&session.link, token, FIRST_NUMBER, transmit, NULL);
     session.is_open = true;
     session.unsaid.hello = true;
-    /* Right after the start, which is clock_now()'s 0: asking it would wait until it has been
-     * measured. */
-    session.settled = CONDUIT_SETTLING;
+    session.settled = UINT64_MAX;
+    /* As if it were still the kernel's entry: clock_now() might have to be measured first. */
     say_next(0);
 }
 
@@ -139,7 +138,7 @@ static void take_over(const struct conduit_message *message)
 {
     struct conduit_take take;
 
-    if (session.unsaid.taken || message->length < sizeof session.taken.id)
+    if (session.unsaid.taken)
         return; /* it comes again */
     conduit_link_accept(&session.link);
     session.taken.outcome = CONDUIT_NOT_UNDERSTOOD;
@@ -216,6 +215,8 @@ uint64_t conduit_run(void)
         return UINT64_MAX;
     uint64_t now = clock_now();
     uint64_t next = stop_run(now);
+    if (session.settled == UINT64_MAX)
+        session.settled = now + CONDUIT_SETTLING;
     if (stop_is_done())
         leave(now);
     else
