@@ -170,3 +170,20 @@ class Machine(Running):
         text = self.command("human-monitor-command", **{"command-line": "info usernet"})
         self.ports = [int(port) for port in re.findall(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)", text)]
         return seconds
+
+
+def on_each_platform(name, *tests):
+    """Each test once with the image NAME.elf and once with the process NAME-unix: it gets a function that makes one, with the
+    settings that both have."""
+    def image(**settings):
+        return Machine(lab.image(f"{name}.elf"), **settings)
+
+    def process(**settings):
+        return Process(lab.image(f"{name}-unix"), **settings)
+
+    def on(platform, test):
+        def run():
+            test(platform)
+        run.__name__ = f"{test.__name__}_as_{platform.__name__}"
+        return run
+    return [on(platform, test) for test in tests for platform in (image, process)]

@@ -270,7 +270,7 @@ def probe_finds_out_and_powers_off():
 
 def is_small():
     size = os.path.getsize(WWW)
-    expect(size <= 256 * 1024, f"www.elf has {size} bytes")
+    expect(size <= 200 * 1000, f"www.elf has {size} bytes")
     notes = subprocess.run(["readelf", "-n", WWW], capture_output=True, text=True).stdout
     expect("Xen" in notes and "Jitsu" in notes, f"the notes of www.elf: {notes}")
 

@@ -298,6 +298,10 @@ static void logs_requests_where_it_is_told_to(void **state)
     client_say(client, "one two\r\n\r\n");
     assert_non_null(strstr(machine_console(), "fd00::1 \"one two\" 400 "));
     client_free(client);
+    client = client_connect();
+    client_say(client, "\n");
+    assert_non_null(strstr(machine_console(), "fd00::1 \"-\" 400 "));
+    client_free(client);
     start(10, "idle=3");
     client = client_connect();
     client_say(client, GET);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/cursor.h"
+#include "http/text.h"
 
 #define REQUEST_MAX (ACCESS_LOG_LINE_MAX - STREAM_ADDRESS_TEXT_SIZE - 64)
 
@@ -40,7 +41,7 @@ size_t access_log_line(const struct stream_address *client, const struct http_re
 
     write_text(&writer, stream_address_text(client, address));
     write_text(&writer, " \"");
-    write_escaped(&writer, request->line);
+    write_escaped(&writer, request->line.length ? request->line : (struct http_text)HTTP_TEXT("-"));
     snprintf(numbers, sizeof numbers, "\" %d %zu\n", response->status, response->content_length);
     write_text(&writer, numbers);
     return writer.position;

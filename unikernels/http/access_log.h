@@ -4,7 +4,8 @@
  *     CLIENT "METHOD TARGET" STATUS BYTES
  *
  * BYTES are those of the body. What is no printable ASCII character in the request, and `"` and
- * `\`, is written as \xHH; a long request is cut. */
+ * `\`, is written as \xHH; a long request is cut, and "-" stands for one of which nothing is known.
+ */
 #ifndef JITSU_HTTP_ACCESS_LOG_H
 #define JITSU_HTTP_ACCESS_LOG_H
 

@@ -31,7 +31,7 @@ static bool is_line_character(uint8_t c)
 
 enum line_result { LINE, LINE_UNFINISHED, LINE_BROKEN };
 
-/* A line without its end, CRLF and nothing else. */
+/* A line without its end, CRLF and nothing else; or as much of one as there is. */
 static enum line_result next_line(struct reader *reader, struct http_text *line)
 {
     const uint8_t *start = reader->bytes + reader->position;
@@ -39,12 +39,12 @@ static enum line_result next_line(struct reader *reader, struct http_text *line)
 
     while (length < left && is_line_character(start[length]))
         length++;
+    *line = (struct http_text){(const char *)start, length};
     if (length == left || (start[length] == '\r' && length + 1 == left))
         return LINE_UNFINISHED;
     if (start[length] != '\r' || start[length + 1] != '\n')
         return LINE_BROKEN;
     reader_skip(reader, length + 2);
-    *line = (struct http_text){(const char *)start, length};
     return LINE;
 }
 
@@ -190,7 +190,6 @@ static int parse_request_line(struct http_text line, struct http_request *reques
 {
     struct http_text rest = line, method, target, version;
 
-    request->line = line;
     if (!http_next_piece(&rest, ' ', &method) || !http_next_piece(&rest, ' ', &target) ||
         !http_next_piece(&rest, ' ', &version) || rest.at)
         return -400;
@@ -347,7 +346,9 @@ int http_parse(const uint8_t *bytes, size_t length, struct http_request *request
 
     clear(request);
     do { /* empty lines before a request are skipped (RFC 9112, section 2.2) */
-        if ((result = next_line(&reader, &line)) != LINE)
+        result = next_line(&reader, &line);
+        request->line = line;
+        if (result != LINE)
             return result == LINE_BROKEN ? -400 : is_full ? -414 : 0;
     } while (line.length == 0);
     status = parse_request_line(line, request);

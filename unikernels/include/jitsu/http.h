@@ -60,7 +60,7 @@ struct http_request {
      * fields only one may come, else it is as if none was given (none of these must be heeded). */
     struct http_text fields[HTTP_FIELDS];
     struct http_text line; /* METHOD TARGET as they came; of a request that cannot be understood,
-                              all of its first line, or `at` is NULL */
+                              all of its first line, up to where it is broken */
     char lists[HTTP_LIST_MAX]; /* where lists were put together */
     size_t lists_length;
 };
