@@ -138,6 +138,21 @@ def takes(name, address, before, after=b"", check=lambda answer: body_of(answer)
     return test
 
 
+def stats_tells_that_its_first_client_had_waited():
+    with Port() as port, connection_to(ADDRESS4) as client:
+        client.sendall(b"GET /stats.json HTTP/1.0\r\n\r\n")
+        port.wait_for_connections(1)
+        with machine(ramdisk=False, image="stats.elf"):
+            port.hand_over()
+            connections = json.loads(body_of(read_all(client)))["connections"]
+            assert connections["total"] == connections["open"] == 1, connections
+            assert connections["first"]["origin"] == "handed over", connections
+            with connection_to(ADDRESS4) as late:
+                late.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                page = read_all(late)
+                assert b"jitsud took the connection, and handed it over" in page, page
+
+
 def takes_as_much_as_the_window_holds():
     """Requests of exactly a window, and as many again that the client can send only once these were read."""
     request = b"GET /small HTTP/1.1\r\nHost: a\r\nX: " + b"x" * (292 - 37) + b"\r\n\r\n"
@@ -445,7 +460,7 @@ try:
             takes("takes_a_large_download", ADDRESS4, LARGE, check=is_large),
             takes("takes_a_link_local_client", conduit.LINK_LOCAL + "%br0", CLOSE[:9], CLOSE[9:]),
             takes_what_the_client_will_send_again, takes_as_much_as_the_window_holds, takes_a_connection_that_is_half_open, takes_hundreds, takes_for_large_answers,
-            takes_over_a_bad_conduit, tells_where_a_connection_came_from, survives_nonsense, keeps_quiet_until_all_is_settled, refuses_what_it_cannot_take, refuses_what_is_too_much,
+            takes_over_a_bad_conduit, tells_where_a_connection_came_from, stats_tells_that_its_first_client_had_waited, survives_nonsense, keeps_quiet_until_all_is_settled, refuses_what_it_cannot_take, refuses_what_is_too_much,
             stops_at_once_when_idle, stops_after_what_is_under_way, stops_at_the_deadline, stops_even_if_nobody_hears_it)
 finally:
     shutil.rmtree(directory, ignore_errors=True)

@@ -274,6 +274,11 @@ def waits_for_open_requests_only_so_long():
         with connection:
             process.process.send_signal(signal.SIGTERM)
             expect(process.wait_for_end() == 0, "the exit status")
+            try:
+                rest = sum(map(len, iter(lambda: connection.recv(1 << 20), b"")))
+                raise AssertionError(f"the download ends as if it were whole, after {rest} bytes")
+            except ConnectionResetError:
+                pass
 
 
 def survives_the_end_of_its_console():

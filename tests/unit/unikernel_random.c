@@ -114,10 +114,10 @@ static void a_machine_without_a_source_ends(void **state)
 
     (void)state;
     assert_false(first_numbers((struct machine){.time = "1"}, numbers, 16));
-    assert_false(first_numbers((struct machine){.token = TOKEN + 1}, numbers, 16));
+    assert_false(first_numbers((struct machine){.token = &TOKEN[1]}, numbers, 16));
     assert_false(first_numbers(
         (struct machine){.token = "words are no digits, however long they may be"}, numbers, 16));
-    assert_false(first_numbers((struct machine){.seed = enough + 1}, numbers, 16));
+    assert_false(first_numbers((struct machine){.seed = &enough[1]}, numbers, 16));
     assert_true(first_numbers((struct machine){.token = TOKEN}, numbers, 16));
     assert_true(first_numbers((struct machine){.seed = enough}, numbers, 16));
     assert_true(first_numbers((struct machine){.has_hardware = true}, numbers, 16));

@@ -771,6 +771,27 @@ static void tells_each_connection_that_the_machine_stops(void **state)
     free_connection(two);
 }
 
+static void resets_all_connections_in_the_end(void **state)
+{
+    (void)state;
+    int first = accepted_client();
+    struct connection *open = last_opened;
+    int second = accepted_client();
+    struct connection *left = last_opened;
+
+    stream_write(left->stream, large, LARGE, STREAM_IN_PLACE);
+    stream_close(left->stream);
+    assert_false(streams_are_over());
+    streams_cut();
+    assert_true(streams_are_over());
+    assert_int_equal(open->closed, 1);
+    expect_reset(first);
+    close(first);
+    close(second);
+    free_connection(open);
+    free_connection(left);
+}
+
 #define STREAM_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -793,6 +814,7 @@ int main(void)
         STREAM_TEST(knows_who_is_at_the_other_end),
         STREAM_TEST(opens_connections),
         STREAM_TEST(tells_that_a_connection_cannot_be_opened),
+        STREAM_TEST(resets_all_connections_in_the_end),
         STREAM_TEST(tells_each_connection_that_the_machine_stops),
     };
 

@@ -5,10 +5,12 @@
 #include <stdbool.h>
 
 #include "lwip/arch.h"
+#include "lwip/err.h"
 #include "lwip/ip_addr.h"
 
 struct netif;
 struct tcp_hdr;
+struct tcp_pcb;
 
 /* A TCP connection's initial sequence number (RFC 6528). */
 u32_t network_initial_sequence(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
@@ -16,6 +18,11 @@ u32_t network_initial_sequence(const ip_addr_t *local, u16_t local_port, const i
 
 /* May a segment of no known connection go to the listener on its port? Else it is dropped. */
 bool network_admits(const struct tcp_hdr *header);
+
+/* A segment has come for a connection, and is handled after this; its header's numbers are in the
+ * machine's byte order. Always returns ERR_OK. */
+err_t network_segment_arrives(struct tcp_pcb *pcb, const struct tcp_hdr *header,
+                              size_t options_length);
 
 /* The router that the command line names for IPv6, or NULL. */
 const ip6_addr_t *network_gateway6(struct netif *netif, const ip6_addr_t *destination);

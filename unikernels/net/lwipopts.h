@@ -65,6 +65,7 @@
 #define TCP_LISTEN_BACKLOG             1
 #define TCP_QUEUE_OOSEQ                1
 #define TCP_OOSEQ_MAX_BYTES            TCP_WND
+#define LWIP_TCP_PCB_NUM_EXT_ARGS      1 /* recovery.c */
 #define LWIP_TCP_SACK_OUT              1
 #define TCP_MSL                        10000
 #define TCP_TMR_INTERVAL               50 /* milliseconds: retransmissions are timed by twice as much */
@@ -73,7 +74,9 @@
 #define LWIP_HOOK_TCP_ISN(local, local_port, remote, remote_port)                                  \
     network_initial_sequence(local, local_port, remote, remote_port)
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, header, all, in_first, second, segment)                    \
-    ((pcb)->state != LISTEN || network_admits(header) ? ERR_OK : ERR_ABRT)
+    ((pcb)->state != LISTEN   ? network_segment_arrives(pcb, header, in_first)                     \
+     : network_admits(header) ? ERR_OK                                                             \
+                              : ERR_ABRT)
 #define LWIP_HOOK_ND6_GET_GW(netif, destination) network_gateway6(netif, destination)
 
 #endif

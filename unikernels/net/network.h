@@ -66,6 +66,15 @@ struct segments {
 void segments_begin(struct segments *segments, struct tcp_pcb *pcb);
 void segments_adapt(struct segments *segments, struct tcp_pcb *pcb, size_t acknowledged);
 
+/* recovery.c: sends again what was lost on the connection that it is attached to, until it is
+ * detached (NULL), which it must be before it goes. All zeroes at first. */
+struct recovery {
+    bool running;
+    uint32_t sent;   /* up to this sequence number, when the loss was noticed */
+    uint32_t resent; /* the same, when a segment went again */
+};
+void recovery_attach(struct recovery *recovery, struct tcp_pcb *pcb);
+
 /* timers.c: runs what is due, and tells when (clock_now()) the next will be. */
 uint64_t timers_run(void);
 

@@ -14,6 +14,7 @@
 #include "net/network.h"
 #include "net/stop.h"
 #include "platform/arrivals.h"
+#include "platform/boot.h"
 #include "platform/platform.h"
 
 #define BACKLOG              255
@@ -45,6 +46,7 @@ struct stream {
     bool wants_room;
     bool told_to_stop;
     struct segments segments;
+    struct recovery recovery;
     enum leaving leaving; /* what happens once the handler's functions have returned */
 };
 
@@ -136,6 +138,7 @@ static err_t finish(struct stream *stream)
         tcp_sent(pcb, NULL);
         tcp_poll(pcb, NULL, 0);
         tcp_err(pcb, NULL);
+        recovery_attach(NULL, pcb);
         /* lwIP would reset a connection whose data was not received. */
         if (stream->waiting)
             tcp_recved(pcb, stream->waiting->tot_len);
@@ -340,6 +343,7 @@ static struct stream *attach(struct tcp_pcb *pcb, const struct stream_handler *h
     tcp_poll(pcb, poll, POLL_INTERVAL);
     tcp_err(pcb, failed);
     tcp_nagle_disable(pcb);
+    recovery_attach(&stream->recovery, pcb);
     pcb->snd_buf = (tcpwnd_size_t)send_share;
     if (pcb->sv > FIRST_RETRANSMISSION) {
         pcb->sv = FIRST_RETRANSMISSION;
@@ -525,6 +529,7 @@ _Noreturn void network_serve(void)
     network_flush();
     console_write(READY, sizeof READY - 1);
     boot_phase("ready");
+    boot_report();
     for (;;) {
         bool progress = network_poll();
         uint64_t next = timers_run(), conduit_next = conduit_run();

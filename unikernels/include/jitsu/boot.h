@@ -14,8 +14,8 @@ struct boot_phase {
 
 /* The phase `name`, a constant text, has ended now; it began where the one before it ended. The
  * platform and the network have theirs; an application may add its own before it serves
- * (network_serve() ends "application" and "ready", which is the last). Costs next to nothing; what
- * there is no room for is left out. */
+ * (network_serve() ends "application" and "ready", which is the last). Costs next to nothing. Where
+ * there are too many, the last one stands for those that there was no room for. */
 void boot_phase(const char *name);
 
 /* The phases that have ended, in order. Returns how many. */

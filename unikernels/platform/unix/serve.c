@@ -10,6 +10,7 @@
 #include "jitsu/clock.h"
 #include "jitsu/console.h"
 #include "jitsu/stream.h"
+#include "platform/boot.h"
 #include "platform/unix/poller.h"
 #include "platform/unix/streams.h"
 
@@ -78,10 +79,13 @@ _Noreturn void network_serve(void)
     boot_phase("application");
     console_write(READY, strlen(READY));
     boot_phase("ready");
+    boot_report();
     for (;;) {
         uint64_t next = earlier(end, listeners_run());
         next = earlier(next, streams_run());
-        if (end != NEVER && (streams_are_over() || clock_now() >= end))
+        if (end != NEVER && clock_now() >= end)
+            streams_cut();
+        if (end != NEVER && streams_are_over())
             application_power_off();
         poller_wait(next);
         if (stop_wanted && end == NEVER)

@@ -62,6 +62,7 @@ struct stream {
     bool client_ended;     /* the end of its data has come */
     bool end_reported;
     bool shut, end_sent; /* nothing more is to be sent; the client has been told so */
+    bool has_sent;       /* anything at all */
     bool wants_room;
     bool is_due; /* the deadline has passed */
     bool to_be_stopped;
@@ -189,6 +190,7 @@ static size_t send_now(struct stream *stream, const void *bytes, size_t length, 
 
     if (stream->full || stream->broken)
         return 0;
+    stream->has_sent = true;
     switch (outgoing_send(&stream->outgoing, stream->socket, bytes, length, more, &taken)) {
     case OUTGOING_SENT:
         break;
@@ -269,8 +271,10 @@ size_t stream_unacknowledged(const struct stream *stream)
 {
     int in_flight = 0;
 
-    if (stream->broken || ioctl(stream->socket, SIOCOUTQ, &in_flight) != 0 || in_flight < 0)
+    if (stream->broken)
         return 0;
+    if (stream->has_sent && (ioctl(stream->socket, SIOCOUTQ, &in_flight) != 0 || in_flight < 0))
+        in_flight = 0;
     /* The end counts as a byte. */
     if (stream->end_sent && in_flight > 0)
         in_flight--;
@@ -634,6 +638,16 @@ void streams_stop(void)
     linger_time = LINGER_STOPPING;
     for (link = lingering_streams.next; link != &lingering_streams; link = link->next)
         set_deadline(CONTAINER_OF(link, struct stream, among_all), soon);
+}
+
+void streams_cut(void)
+{
+    while (!list_is_empty(&open_streams))
+        stream_abort(CONTAINER_OF(open_streams.next, struct stream, among_all));
+    while (!list_is_empty(&lingering_streams)) {
+        struct stream *stream = CONTAINER_OF(lingering_streams.next, struct stream, among_all);
+        release(stream, stream_unacknowledged(stream) > 0);
+    }
 }
 
 bool streams_are_over(void)

@@ -27,6 +27,9 @@ uint64_t streams_run(void);
  * their clients any more. */
 void streams_stop(void);
 
+/* Resets all connections whose clients have not got everything. Not from within a handler. */
+void streams_cut(void);
+
 /* Is there no connection any more, not even one that the application has let go of and whose last
  * bytes are still under way? */
 bool streams_are_over(void);
