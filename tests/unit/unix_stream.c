@@ -18,6 +18,7 @@
 #include "jitsu/clock.h"
 #include "jitsu/stream.h"
 #include "platform/options.h"
+#include "platform/unix/lingering.h"
 #include "platform/unix/poller.h"
 #include "platform/unix/process.h"
 #include "platform/unix/streams.h"
@@ -158,8 +159,11 @@ static void turn(void)
 
     next = due < next ? due : next;
     due = streams_run();
+    next = due < next ? due : next;
+    due = lingering_run();
     poller_wait(due < next ? due : next);
     streams_run();
+    lingering_run();
 }
 
 #define TURN_UNTIL(condition)                                                                      \
@@ -306,7 +310,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    TURN_UNTIL(streams_are_over());
+    TURN_UNTIL(streams_are_over() && lingering_is_over());
     return 0;
 }
 
@@ -758,13 +762,14 @@ static void tells_each_connection_that_the_machine_stops(void **state)
     struct connection *two = last_opened;
 
     streams_stop();
+    lingering_hurry();
     TURN_UNTIL(one->closed && two->closed);
     assert_int_equal(one->stopping, 1);
     assert_int_equal(two->stopping, 1);
     expect_end(first);
     expect_end(second);
     /* The clients do not end their half: they are not waited for without end. */
-    TURN_UNTIL(streams_are_over());
+    TURN_UNTIL(lingering_is_over());
     close(first);
     close(second);
     free_connection(one);
@@ -781,7 +786,9 @@ static void resets_all_connections_in_the_end(void **state)
 
     stream_write(left->stream, large, LARGE, STREAM_IN_PLACE);
     stream_close(left->stream);
-    assert_false(streams_are_over());
+    assert_false(lingering_is_over());
+    lingering_cut();
+    assert_true(lingering_is_over());
     streams_cut();
     assert_true(streams_are_over());
     assert_int_equal(open->closed, 1);

@@ -15,6 +15,7 @@
 #include "jitsu/stream.h"
 #include "platform/unix/address.h"
 #include "platform/unix/poller.h"
+#include "platform/unix/socket.h"
 #include "platform/unix/streams.h"
 
 #define BACKLOG           1024
@@ -110,7 +111,7 @@ static void listen_on(union socket_address *address, uint16_t port,
         cannot_listen(address);
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     /* What connections get from it. */
-    streams_set_options(descriptor);
+    socket_set_options(descriptor);
     if (!is_v4)
         setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     listener->watch.happened = happened;

@@ -11,6 +11,7 @@
 #include "jitsu/console.h"
 #include "jitsu/stream.h"
 #include "platform/boot.h"
+#include "platform/unix/lingering.h"
 #include "platform/unix/poller.h"
 #include "platform/unix/streams.h"
 
@@ -63,7 +64,14 @@ static uint64_t begin_stopping(void)
     let_signals_end_the_process();
     listeners_stop();
     streams_stop();
+    lingering_hurry();
     return clock_now() + STOP_TIME;
+}
+
+static void cut_connections(void)
+{
+    streams_cut();
+    lingering_cut();
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -83,9 +91,10 @@ _Noreturn void network_serve(void)
     for (;;) {
         uint64_t next = earlier(end, listeners_run());
         next = earlier(next, streams_run());
+        next = earlier(next, lingering_run());
         if (end != NEVER && clock_now() >= end)
-            streams_cut();
-        if (end != NEVER && streams_are_over())
+            cut_connections();
+        if (end != NEVER && streams_are_over() && lingering_is_over())
             application_power_off();
         poller_wait(next);
         if (stop_wanted && end == NEVER)

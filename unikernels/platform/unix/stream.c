@@ -6,11 +6,8 @@
 #include "jitsu/stream.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,21 +15,20 @@
 #include "jitsu/memory.h"
 #include "platform/arrivals.h"
 #include "platform/unix/address.h"
+#include "platform/unix/lingering.h"
 #include "platform/unix/list.h"
 #include "platform/unix/outgoing.h"
 #include "platform/unix/poller.h"
+#include "platform/unix/socket.h"
 #include "platform/unix/streams.h"
 
 #define MEMORY_A_STREAM (32u * 1024)
 #define CAPACITY_LEAST  16u
 #define CAPACITY_MOST   65536u
-#define UNSENT_MOST     (128 * 1024)
 #define READ_AT_ONCE    (16u * 1024)
 #define READS_IN_A_ROW  8
 #define COPIED_AT_MOST  4096u /* of what may be sent in place: saves a system call */
 #define GRAIN           (100 * CLOCK_MILLISECOND) /* of deadlines */
-#define LINGER_TIME     (20 * CLOCK_SECOND)
-#define LINGER_STOPPING (1 * CLOCK_SECOND)
 
 #define EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
 
@@ -40,18 +36,17 @@ enum leaving { STAYS, CLOSES, ABORTS };
 
 struct stream {
     struct watch watch;
-    struct link among_all; /* open ones, or lingering ones */
-    struct link to_do;     /* in a list if there is something to do */
+    struct link among_all;
+    struct link to_do; /* in a list if there is something to do */
     int socket;
     struct stream_address peer;
-    const struct stream_handler *handler; /* NULL: it lingers, without its application */
+    const struct stream_handler *handler;
     void *state;
     uint64_t deadline;
     const uint8_t *waiting; /* received, and not taken by the application */
     size_t waiting_length;
     uint8_t *kept; /* where that is, if it had to be copied */
     struct outgoing outgoing;
-    size_t unacknowledged; /* while it lingers: when the deadline was set */
     uint8_t inside;        /* so many of the handler's functions are running */
     bool readable, ending; /* there may be something to read; the end, or an error, among it */
     bool connecting;       /* the other end has not answered yet */
@@ -70,12 +65,10 @@ struct stream {
 };
 
 static struct link open_streams = LIST_EMPTY(open_streams);
-static struct link lingering_streams = LIST_EMPTY(lingering_streams);
 static struct link busy_streams = LIST_EMPTY(busy_streams);
-static size_t open_count, lingering_count;
+static size_t open_count;
 static uint64_t earliest_deadline = NEVER; /* none is before */
 static uint64_t deadlines_looked_at;       /* when that was last found out */
-static uint64_t linger_time = LINGER_TIME;
 
 size_t stream_capacity(void)
 {
@@ -126,27 +119,15 @@ static void happened(struct watch *watch, uint32_t events)
 
 /* --- the end --- */
 
-static void close_socket(int socket, bool reset)
+static void release(struct stream *stream)
 {
-    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-
-    if (reset)
-        setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    close(socket);
-}
-
-static void release(struct stream *stream, bool reset)
-{
-    close_socket(stream->socket, reset);
-    *(stream->handler ? &open_count : &lingering_count) -= 1;
+    open_count--;
     list_remove(&stream->among_all);
     list_remove(&stream->to_do);
     outgoing_drop(&stream->outgoing);
     free(stream->kept);
     free(stream);
 }
-
-static void linger(struct stream *stream);
 
 /* Lets go of the connection and tells the application. */
 static void finish(struct stream *stream)
@@ -155,9 +136,12 @@ static void finish(struct stream *stream)
     void *state = stream->state;
 
     if (stream->leaving == ABORTS || stream->broken || stream->connecting)
-        release(stream, true);
+        socket_reset(stream->socket);
+    else if (stream->client_ended && outgoing_length(&stream->outgoing) == 0)
+        socket_close(stream->socket);
     else
-        linger(stream);
+        lingering_add(stream->socket, &stream->outgoing, stream->end_sent, stream->client_ended);
+    release(stream);
     if (state)
         handler->closed(state);
 }
@@ -269,16 +253,13 @@ size_t stream_count(void)
 
 size_t stream_unacknowledged(const struct stream *stream)
 {
-    int in_flight = 0;
+    size_t in_socket = 0;
 
     if (stream->broken)
         return 0;
-    if (stream->has_sent && (ioctl(stream->socket, SIOCOUTQ, &in_flight) != 0 || in_flight < 0))
-        in_flight = 0;
-    /* The end counts as a byte. */
-    if (stream->end_sent && in_flight > 0)
-        in_flight--;
-    return (size_t)in_flight + outgoing_length(&stream->outgoing);
+    if (stream->has_sent)
+        in_socket = socket_unacknowledged(stream->socket, stream->end_sent);
+    return in_socket + outgoing_length(&stream->outgoing);
 }
 
 /* --- the handler's functions --- */
@@ -416,89 +397,7 @@ void stream_deadline(struct stream *stream, uint64_t deadline)
     set_deadline(stream, deadline);
 }
 
-/* --- connections that the application has let go of --- */
-
-static void set_linger_deadline(struct stream *stream)
-{
-    stream->unacknowledged = stream_unacknowledged(stream);
-    set_deadline(stream, clock_now() + linger_time);
-}
-
-/* Goes on sending, and drops what the client still says, so that no reset takes from it what was
- * sent. Returns whether nothing is left to be done. */
-static bool is_over(struct stream *stream)
-{
-    static uint8_t dropped[READ_AT_ONCE];
-
-    if (stream->client_ended && outgoing_length(&stream->outgoing) == 0)
-        return true;
-    flush(stream);
-    for (int i = 0; i < READS_IN_A_ROW && may_read(stream); i++)
-        read_socket(stream, dropped, sizeof dropped);
-    if (may_read(stream))
-        schedule(stream);
-    return stream->broken || (stream->end_sent && stream->client_ended);
-}
-
-static void go_on_lingering(struct stream *stream)
-{
-    size_t before = stream->unacknowledged;
-
-    if (is_over(stream)) {
-        release(stream, false);
-        return;
-    }
-    if (!stream->is_due)
-        return;
-    stream->is_due = false;
-    set_linger_deadline(stream);
-    if (stream->unacknowledged == 0 || stream->unacknowledged >= before)
-        release(stream, stream->unacknowledged > 0);
-}
-
-/* The one that has lingered longest makes room for others. */
-static void limit_lingering(void)
-{
-    struct stream *oldest = CONTAINER_OF(lingering_streams.next, struct stream, among_all);
-
-    if (lingering_count > descriptors_limit() / 8)
-        release(oldest, outgoing_length(&oldest->outgoing) > 0);
-}
-
-static void linger(struct stream *stream)
-{
-    free(stream->kept);
-    stream->kept = NULL;
-    stream->waiting_length = 0;
-    stream->handler = NULL;
-    stream->state = NULL;
-    stream->shut = true;
-    stream->readable = true;
-    stream->is_due = false;
-    open_count--;
-    lingering_count++;
-    list_remove(&stream->among_all);
-    list_append(&lingering_streams, &stream->among_all);
-    if (is_over(stream)) {
-        release(stream, false);
-        return;
-    }
-    set_linger_deadline(stream);
-    limit_lingering();
-}
-
 /* --- all streams --- */
-
-/* Best effort: a connection works without, if not as well. */
-void streams_set_options(int socket)
-{
-    const int on = 1, unsent_most = UNSENT_MOST;
-
-    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    /* Deadlines are about what the client has got: there should be room again as it gets more, not
-     * only when a large buffer has emptied. */
-    setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_most, sizeof unsent_most);
-}
 
 /* A stream on that socket, which it owns, or NULL (and the socket is closed). */
 static struct stream *add(int socket, uint32_t events, const struct stream_address *peer,
@@ -507,7 +406,7 @@ static struct stream *add(int socket, uint32_t events, const struct stream_addre
     struct stream *stream = calloc(1, sizeof *stream);
 
     if (!stream) {
-        close_socket(socket, true);
+        socket_reset(socket);
         return NULL;
     }
     stream->watch.happened = happened;
@@ -519,7 +418,8 @@ static struct stream *add(int socket, uint32_t events, const struct stream_addre
     open_count++;
     if (poller_add(&stream->watch, socket, events))
         return stream;
-    release(stream, true);
+    socket_reset(socket);
+    release(stream);
     return NULL;
 }
 
@@ -547,7 +447,7 @@ struct stream *stream_connect(const struct stream_address *address,
 
     if (descriptor == -1)
         return NULL;
-    streams_set_options(descriptor);
+    socket_set_options(descriptor);
     if (connect(descriptor, &to.any, address_size(&to)) != 0 && errno != EINPROGRESS) {
         close(descriptor);
         return NULL;
@@ -563,10 +463,6 @@ struct stream *stream_connect(const struct stream_address *address,
 
 static void run_stream(struct stream *stream)
 {
-    if (!stream->handler) {
-        go_on_lingering(stream);
-        return;
-    }
     enter(stream);
     if (stream->broken)
         stream->leaving = ABORTS;
@@ -586,22 +482,19 @@ static void run_stream(struct stream *stream)
 /* Puts the streams whose time has come on the list. */
 static void look_at_deadlines(void)
 {
-    struct link *const lists[] = {&open_streams, &lingering_streams};
     uint64_t now = clock_now();
 
     if (now < earliest_deadline || now < deadlines_looked_at + GRAIN)
         return;
     deadlines_looked_at = now;
     earliest_deadline = NEVER;
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
-        for (struct link *link = lists[i]->next; link != lists[i]; link = link->next) {
-            struct stream *stream = CONTAINER_OF(link, struct stream, among_all);
-            stream->is_due = stream->deadline && stream->deadline <= now;
-            if (stream->is_due)
-                schedule(stream);
-            else if (stream->deadline && stream->deadline < earliest_deadline)
-                earliest_deadline = stream->deadline;
-        }
+    for (struct link *link = open_streams.next; link != &open_streams; link = link->next) {
+        struct stream *stream = CONTAINER_OF(link, struct stream, among_all);
+        stream->is_due = stream->deadline && stream->deadline <= now;
+        if (stream->is_due)
+            schedule(stream);
+        else if (stream->deadline && stream->deadline < earliest_deadline)
+            earliest_deadline = stream->deadline;
     }
 }
 
@@ -627,30 +520,20 @@ uint64_t streams_run(void)
 
 void streams_stop(void)
 {
-    uint64_t soon = clock_now() + LINGER_STOPPING;
-    struct link *link;
-
-    for (link = open_streams.next; link != &open_streams; link = link->next) {
+    for (struct link *link = open_streams.next; link != &open_streams; link = link->next) {
         struct stream *stream = CONTAINER_OF(link, struct stream, among_all);
         stream->to_be_stopped = true;
         schedule(stream);
     }
-    linger_time = LINGER_STOPPING;
-    for (link = lingering_streams.next; link != &lingering_streams; link = link->next)
-        set_deadline(CONTAINER_OF(link, struct stream, among_all), soon);
 }
 
 void streams_cut(void)
 {
     while (!list_is_empty(&open_streams))
         stream_abort(CONTAINER_OF(open_streams.next, struct stream, among_all));
-    while (!list_is_empty(&lingering_streams)) {
-        struct stream *stream = CONTAINER_OF(lingering_streams.next, struct stream, among_all);
-        release(stream, stream_unacknowledged(stream) > 0);
-    }
 }
 
 bool streams_are_over(void)
 {
-    return open_count + lingering_count == 0;
+    return open_count == 0;
 }

@@ -16,22 +16,17 @@ union socket_address;
 void streams_accepted(int socket, const union socket_address *peer,
                       const struct stream_handler *handler);
 
-/* Sets what streams want of a socket; those that a listening socket accepts inherit it. */
-void streams_set_options(int socket);
-
 /* Does for each stream what is to be done now. Returns when, by clock_now(), to do so again if
  * nothing happens. */
 uint64_t streams_run(void);
 
-/* The handlers are told that the process is to finish. Streams that are over do not wait long for
- * their clients any more. */
+/* The handlers are told that the process is to finish. */
 void streams_stop(void);
 
-/* Resets all connections whose clients have not got everything. Not from within a handler. */
+/* Resets all. Not from within a handler. */
 void streams_cut(void);
 
-/* Is there no connection any more, not even one that the application has let go of and whose last
- * bytes are still under way? */
+/* Is none open? */
 bool streams_are_over(void);
 
 /* listener.c: accepts what has come; returns when to do so again although nothing happens. */
