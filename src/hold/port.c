@@ -1,0 +1,185 @@
+/* The port's life, and frames in and out of its device. */
+#include "hold/port.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "common/clock.h"
+#include "common/descriptor.h"
+#include "common/log.h"
+#include "hold/port_private.h"
+
+/* Then everybody else has a turn. */
+#define FRAMES_PER_TURN 64
+
+/* After the device could not be read: the keeper may be mending it. */
+#define DEAF_TIME NANOSECONDS_PER_SECOND
+
+/* --- when --- */
+
+void port_wake_up(struct port *port, uint64_t moment)
+{
+    if (moment >= port->next)
+        return;
+    port->next = moment;
+    struct timeval pause =
+        clock_timeval(moment > port->now ? moment - port->now + 999 /* not too early */ : 0);
+    event_add(port->timer, &pause);
+}
+
+void port_service_due(struct port_service *service, uint64_t due)
+{
+    struct port *port = service->port;
+    if (service->due != NEVER)
+        TAILQ_REMOVE(&port->active, service, in_active);
+    service->due = due;
+    if (due == NEVER)
+        return;
+    TAILQ_INSERT_TAIL(&port->active, service, in_active);
+    port_wake_up(port, due);
+}
+
+/* Every service that is due now; any may be freed by an owner. */
+static void run_services(struct port *port)
+{
+    size_t count = 0;
+    struct port_service *service;
+    TAILQ_FOREACH(service, &port->active, in_active)
+    count++;
+    while (count-- > 0 && (service = TAILQ_FIRST(&port->active)) != NULL) {
+        if (service->due <= port->now) {
+            port_service_due(service, NEVER);
+            port_machine_run(service);
+        } else {
+            TAILQ_REMOVE(&port->active, service, in_active);
+            TAILQ_INSERT_TAIL(&port->active, service, in_active);
+        }
+    }
+}
+
+uint64_t port_run(struct port *port)
+{
+    struct port_service *service;
+
+    port->now = port->clock();
+    port->next = NEVER;
+    if (port->deaf_until <= port->now) {
+        port->deaf_until = NEVER;
+        event_add(port->readable, NULL);
+    }
+    run_services(port);
+    port_drop_old(port);
+    TAILQ_FOREACH(service, &port->active, in_active)
+    port_wake_up(port, service->due);
+    port_wake_up(port, port->deaf_until);
+    return port->next;
+}
+
+static void timer_fired(evutil_socket_t descriptor, short what, void *argument)
+{
+    (void)descriptor;
+    (void)what;
+    port_run(argument);
+}
+
+/* --- in and out --- */
+
+bool port_transmit(struct port *port, const uint8_t *frame, size_t length)
+{
+    if (write(port->descriptor, frame, length) == (ssize_t)length)
+        return true;
+    port->statistics.not_sent++;
+    return false;
+}
+
+void port_receive(struct port *port, const uint8_t *frame, size_t length)
+{
+    struct packet packet;
+    port->now = port->clock();
+    if (packet_read(&packet, frame, length))
+        port_receive_packet(port, &packet);
+}
+
+static void be_deaf(struct port *port)
+{
+    log_error("the port of a bridge network cannot be read: %s; its machines' clients are not "
+              "served meanwhile; trying again every second",
+              strerror(errno));
+    event_del(port->readable);
+    port->deaf_until = port->clock() + DEAF_TIME;
+    port_wake_up(port, port->deaf_until);
+}
+
+static void readable(evutil_socket_t descriptor, short what, void *argument)
+{
+    struct port *port = argument;
+    (void)what;
+    for (int turn = 0; turn < FRAMES_PER_TURN; turn++) {
+        ssize_t length = read(descriptor, port->frame, sizeof port->frame);
+        if (length > 0) {
+            port_receive(port, port->frame, (size_t)length);
+        } else {
+            if (length == 0 || (errno != EAGAIN && errno != EINTR))
+                be_deaf(port);
+            return;
+        }
+    }
+}
+
+/* --- life --- */
+
+struct port *port_new(struct event_base *base, int descriptor, const struct port_identity *identity,
+                      const struct port_callbacks *callbacks, const struct port_limits *limits)
+{
+    struct port *port = calloc(1, sizeof *port);
+    if (!port) {
+        close(descriptor);
+        return NULL;
+    }
+    port->descriptor = descriptor;
+    port->base = base;
+    port->clock = clock_now;
+    port->now = clock_now();
+    port->callbacks = *callbacks;
+    port->limits = *limits;
+    port->key = siphash_key_random();
+    memcpy(port->mac.bytes, identity->mac, sizeof port->mac.bytes);
+    port->address4 = identity->address;
+    port->address6 = neighbour_link_local(port->mac);
+    port->next = port->deaf_until = NEVER;
+    TAILQ_INIT(&port->frames);
+    TAILQ_INIT(&port->active);
+    port->readable = event_new(base, descriptor, EV_READ | EV_PERSIST, readable, port);
+    port->timer = evtimer_new(base, timer_fired, port);
+    if (table_init(&port->by_mac) != 0 || table_init(&port->by_address) != 0 ||
+        table_init(&port->openings) != 0 || !port->readable || !port->timer ||
+        event_add(port->readable, NULL) != 0) {
+        port_free(port);
+        return NULL;
+    }
+    return port;
+}
+
+void port_free(struct port *port)
+{
+    if (!port)
+        return;
+    if (port->readable)
+        event_free(port->readable);
+    if (port->timer)
+        event_free(port->timer);
+    table_clear(&port->by_mac);
+    table_clear(&port->by_address);
+    table_clear(&port->openings);
+    descriptor_close(&port->descriptor);
+    free(port);
+}
+
+void port_statistics(const struct port *port, struct port_statistics *statistics)
+{
+    *statistics = port->statistics;
+}

@@ -1,0 +1,228 @@
+/* The frames held for machines. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "hold/port_private.h"
+
+/* Whoever has not repeated itself for so long has given up: Linux's last pauses between SYNs are of
+ * about a minute. */
+#define HOLD_TIME (120 * NANOSECONDS_PER_SECOND)
+
+/* While the device takes no more. */
+#define RELEASE_RETRY NANOSECONDS_PER_MILLISECOND
+
+/* --- out --- */
+
+static void forget(struct held_frame *frame)
+{
+    struct port_service *service = frame->service;
+    struct port *port = service->port;
+    TAILQ_REMOVE(&service->frames, frame, of_service);
+    TAILQ_REMOVE(&port->frames, frame, of_port);
+    if (frame->is_opening)
+        table_remove(&port->openings, &frame->opening);
+    service->frame_count--;
+    service->passing_count -= frame->is_passing;
+    port->statistics.frames--;
+    port->statistics.bytes -= frame->length;
+    free(frame);
+}
+
+void port_drop(struct held_frame *frame)
+{
+    frame->service->port->statistics.dropped++;
+    forget(frame);
+}
+
+void port_drop_held(struct port_service *service)
+{
+    while (!TAILQ_EMPTY(&service->frames))
+        port_drop(TAILQ_FIRST(&service->frames));
+}
+
+void port_drop_old(struct port *port)
+{
+    struct held_frame *frame;
+    while ((frame = TAILQ_FIRST(&port->frames)) != NULL && frame->moment + HOLD_TIME <= port->now)
+        port_drop(frame);
+    if (frame)
+        port_wake_up(port, frame->moment + HOLD_TIME);
+}
+
+/* --- in --- */
+
+static uint64_t hash_of(const struct port *port, const struct packet *packet)
+{
+    struct {
+        uint8_t addresses[2][16];
+        uint16_t ports[2];
+    } key;
+    memcpy(key.addresses[0], packet->ip.source.bytes, sizeof key.addresses[0]);
+    memcpy(key.addresses[1], packet->ip.destination.bytes, sizeof key.addresses[1]);
+    key.ports[0] = packet->tcp.source_port;
+    key.ports[1] = packet->tcp.destination_port;
+    return siphash(&port->key, &key, sizeof key);
+}
+
+/* The segment that opened the same connection, held already. */
+static struct held_frame *find_opening(const struct port *port, const struct packet *packet,
+                                       uint64_t hash, struct packet *found)
+{
+    struct table_entry *entry = table_first(&port->openings, hash);
+    for (; entry; entry = table_next(entry)) {
+        struct held_frame *frame = TABLE_OWNER(entry, struct held_frame, opening);
+        if (packet_read(found, frame->bytes, frame->length) &&
+            address_equal(&found->ip.source, &packet->ip.source) &&
+            address_equal(&found->ip.destination, &packet->ip.destination) &&
+            found->tcp.source_port == packet->tcp.source_port &&
+            found->tcp.destination_port == packet->tcp.destination_port)
+            return frame;
+    }
+    return NULL;
+}
+
+/* Is it held already? A new attempt by the same client takes the place of the one before. */
+static bool is_repeated(struct port *port, const struct packet *packet, uint64_t hash)
+{
+    struct packet found;
+    struct held_frame *frame = find_opening(port, packet, hash, &found);
+    if (!frame)
+        return false;
+    if (found.tcp.sequence != packet->tcp.sequence) {
+        port_drop(frame);
+        return false;
+    }
+    port->statistics.repeated++;
+    frame->moment = port->now;
+    TAILQ_REMOVE(&port->frames, frame, of_port);
+    TAILQ_INSERT_TAIL(&port->frames, frame, of_port);
+    return true;
+}
+
+/* Drops the oldest until there is room for one more. */
+static bool make_room(struct port_service *service, size_t length)
+{
+    struct port *port = service->port;
+    const struct port_limits *limits = &port->limits;
+    if (length > limits->bytes_total)
+        return false;
+    while (service->frame_count > 0 && service->frame_count >= limits->frames_per_service)
+        port_drop(TAILQ_FIRST(&service->frames));
+    while (!TAILQ_EMPTY(&port->frames) && (port->statistics.frames >= limits->frames_total ||
+                                           port->statistics.bytes + length > limits->bytes_total))
+        port_drop(TAILQ_FIRST(&port->frames));
+    return true;
+}
+
+bool port_hold(struct port_service *service, const struct packet *packet, bool summons,
+               bool is_passing)
+{
+    struct port *port = service->port;
+    bool is_opening = packet->kind == PACKET_TCP && tcp_is_opening(&packet->tcp);
+    uint64_t hash = is_opening ? hash_of(port, packet) : 0;
+
+    if (is_opening && is_repeated(port, packet, hash))
+        return false;
+    struct held_frame *frame =
+        make_room(service, packet->length) ? malloc(sizeof *frame + packet->length) : NULL;
+    if (!frame) {
+        port->statistics.dropped++;
+        return true;
+    }
+    *frame = (struct held_frame){.service = service,
+                                 .moment = port->now,
+                                 .length = (uint16_t)packet->length,
+                                 .is_opening = is_opening,
+                                 .summons = summons,
+                                 .is_passing = is_passing};
+    memcpy(frame->bytes, packet->frame, packet->length);
+    TAILQ_INSERT_TAIL(&service->frames, frame, of_service);
+    TAILQ_INSERT_TAIL(&port->frames, frame, of_port);
+    if (is_opening)
+        table_add(&port->openings, &frame->opening, hash);
+    service->frame_count++;
+    service->passing_count += is_passing;
+    port->statistics.frames++;
+    port->statistics.bytes += packet->length;
+    port->statistics.held++;
+    port_wake_up(port, port->now + HOLD_TIME);
+    return true;
+}
+
+/* --- to the machine --- */
+
+bool port_pass_on(struct port_service *service, const uint8_t *bytes, size_t length)
+{
+    struct port *port = service->port;
+    struct ethernet_header header;
+    uint8_t frame[PORT_FRAME_MAX];
+    struct reader reader = reader_over(bytes, length);
+    struct writer writer = writer_over(frame, sizeof frame);
+
+    if (!ethernet_read(&header, &reader))
+        return false;
+    /* Never the client's: the bridge would learn that the client lives here. */
+    header.source = port->mac;
+    header.destination = service->mac;
+    ethernet_write(&writer, &header);
+    writer_bytes(&writer, bytes + reader.position, reader_left(&reader));
+    if (writer.failed || !port_transmit(port, frame, writer.position))
+        return false;
+    port->statistics.released++;
+    return true;
+}
+
+static bool release_one(struct held_frame *frame)
+{
+    struct port_service *service = frame->service;
+    if (!port_pass_on(service, frame->bytes, frame->length)) {
+        port_service_due(service, service->port->now + RELEASE_RETRY);
+        return false;
+    }
+    forget(frame);
+    return true;
+}
+
+void port_release(struct port_service *service)
+{
+    while (!TAILQ_EMPTY(&service->frames))
+        if (!release_one(TAILQ_FIRST(&service->frames)))
+            return;
+}
+
+void port_release_passing(struct port_service *service)
+{
+    struct held_frame *frame = TAILQ_FIRST(&service->frames), *next;
+    for (; frame && service->passing_count > 0; frame = next) {
+        next = TAILQ_NEXT(frame, of_service);
+        if (frame->is_passing && !release_one(frame))
+            return;
+    }
+}
+
+/* --- or back --- */
+
+static void reject(struct held_frame *frame)
+{
+    struct packet packet;
+    if (packet_read(&packet, frame->bytes, frame->length))
+        port_reject(frame->service, &packet);
+    forget(frame);
+}
+
+void port_reject_held(struct port_service *service)
+{
+    while (!TAILQ_EMPTY(&service->frames))
+        reject(TAILQ_FIRST(&service->frames));
+}
+
+void port_reject_others(struct port_service *service)
+{
+    struct held_frame *frame = TAILQ_FIRST(&service->frames), *next;
+    for (; frame; frame = next) {
+        next = TAILQ_NEXT(frame, of_service);
+        if (!frame->summons)
+            reject(frame);
+    }
+}

@@ -1,0 +1,220 @@
+/* How a machine becomes ready, and how its frames are drawn to the port meanwhile.
+ *
+ * A guest that has booted as far as its network, but not as far as its service, would refuse
+ * clients: until it is ready its frames belong here. But nothing can be sent to it as long as the
+ * bridge believes so. So it is asked for a frame of its own from time to time; when that has come,
+ * there is a moment to try its service and to let in what is not from clients, and then its frames
+ * are drawn here again. */
+#include <sys/random.h>
+
+#include "common/clock.h"
+#include "hold/port_private.h"
+
+/* From one time to the next: a fraction of what the start has taken, so that trying costs a slow
+ * guest little and a fast one waits little. */
+#define PAUSE_FRACTION 8
+#define PAUSE_LEAST    (5 * NANOSECONDS_PER_MILLISECOND)
+#define PAUSE_MOST     (50 * NANOSECONDS_PER_MILLISECOND)
+
+/* A machine that leaves may still speak, which draws its frames to it. */
+#define LEAVING_PAUSE_LEAST (2 * NANOSECONDS_PER_MILLISECOND)
+
+#define ATTEMPT_PORT_LEAST 49152u /* RFC 6335, section 6 */
+
+static uint64_t pause_of(const struct port_service *service, uint64_t least)
+{
+    uint64_t pause = (service->port->now - service->began) / PAUSE_FRACTION;
+    if (pause < least)
+        return least;
+    return pause < PAUSE_MOST ? pause : PAUSE_MOST;
+}
+
+static void run_again(struct port_service *service, uint64_t least)
+{
+    port_service_due(service, service->port->now + pause_of(service, least));
+}
+
+static void enter(struct port_service *service, enum port_state state)
+{
+    service->state = (uint8_t)state;
+    service->began = service->port->now;
+    service->attempt.is_under_way = false;
+    service->want_due = false;
+    port_service_due(service, NEVER);
+}
+
+/* --- starting --- */
+
+static void run_starting(struct port_service *service)
+{
+    service->attempt.is_under_way = false;
+    /* Whatever the location is believed to be: what it sends to others is not seen here. */
+    port_draw(service);
+    if (service->ready != PORT_READY_TOLD || service->passing_count > 0)
+        port_ask(service);
+    run_again(service, PAUSE_LEAST);
+}
+
+void port_machine_starting(struct port_service *service)
+{
+    enter(service, PORT_STARTING);
+    run_again(service, PAUSE_LEAST);
+}
+
+static void attempt(struct port_service *service)
+{
+    struct port_attempt *attempt = &service->attempt;
+    uint16_t offset;
+    if (attempt->is_under_way)
+        return;
+    if (getrandom(&attempt->sequence, sizeof attempt->sequence, 0) < 0 ||
+        getrandom(&offset, sizeof offset, 0) < 0)
+        return;
+    attempt->port = (uint16_t)(ATTEMPT_PORT_LEAST | offset);
+    attempt->is_under_way = true;
+    port_attempt_open(service);
+}
+
+/* Shows the machine that its service answers? Then `*is_accepted` says what. */
+static bool is_answer(const struct port_service *service, const struct packet *packet,
+                      bool *is_accepted)
+{
+    const struct port_attempt *attempt = &service->attempt;
+    const struct tcp_segment *tcp = &packet->tcp;
+    if (!attempt->is_under_way || packet->kind != PACKET_TCP ||
+        !mac_equal(packet->ethernet.destination, service->port->mac) ||
+        tcp->source_port != service->ready_port || tcp->destination_port != attempt->port ||
+        !(tcp->flags & TCP_ACK) || tcp->acknowledgement != attempt->sequence + 1)
+        return false;
+    *is_accepted = (tcp->flags & (TCP_SYN | TCP_RST)) == TCP_SYN;
+    return true;
+}
+
+/* Returns false if the service may be gone. */
+static bool become_ready(struct port_service *service)
+{
+    const struct port *port = service->port;
+    port_machine_ready(service);
+    port->callbacks.ready(service->owner, port->now);
+    return false;
+}
+
+static bool seen_starting(struct port_service *service, const struct packet *packet)
+{
+    bool is_accepted;
+    if (service->ready == PORT_READY_ARP &&
+        (packet->kind == PACKET_ARP || packet->kind == PACKET_NEIGHBOUR))
+        return become_ready(service);
+    port_release_passing(service);
+    if (service->ready != PORT_READY_TCP)
+        return true;
+    if (!is_answer(service, packet, &is_accepted)) {
+        attempt(service);
+    } else if (is_accepted) {
+        port_attempt_end(service);
+        return become_ready(service);
+    } else {
+        service->attempt.is_under_way = false;
+        port_draw(service);
+    }
+    return true;
+}
+
+/* --- ready --- */
+
+static void run_ready(struct port_service *service)
+{
+    if (service->location == LOCATION_MACHINE) {
+        port_release(service);
+    } else if (service->location == LOCATION_PORT || service->frame_count > 0) {
+        port_ask(service);
+        run_again(service, PAUSE_LEAST);
+    }
+}
+
+void port_machine_ready(struct port_service *service)
+{
+    if (service->state == PORT_READY)
+        return;
+    enter(service, PORT_READY);
+    run_ready(service);
+}
+
+/* --- leaving --- */
+
+void port_machine_leaving(struct port_service *service)
+{
+    enter(service, PORT_LEAVING);
+    port_announce(service);
+    run_again(service, LEAVING_PAUSE_LEAST);
+}
+
+static bool summons_somebody(const struct port_service *service)
+{
+    const struct held_frame *frame;
+    TAILQ_FOREACH(frame, &service->frames, of_service)
+    if (frame->summons)
+        return true;
+    return false;
+}
+
+void port_machine_off(struct port_service *service, enum port_state state)
+{
+    enter(service, state);
+    port_announce(service);
+    if (summons_somebody(service)) {
+        service->want_due = true;
+        port_service_due(service, service->port->now);
+    }
+}
+
+/* The owner learns of the oldest that waits. */
+static void run_off(struct port_service *service)
+{
+    const struct port *port = service->port;
+    const struct held_frame *frame;
+    struct packet packet;
+
+    if (!service->want_due)
+        return;
+    service->want_due = false;
+    TAILQ_FOREACH(frame, &service->frames, of_service)
+    if (frame->summons && packet_read(&packet, frame->bytes, frame->length)) {
+        struct endpoint client = packet_source(&packet);
+        port->callbacks.wanted(service->owner, &client, packet_destination_port(&packet),
+                               frame->moment);
+        return;
+    }
+}
+
+/* --- in any state --- */
+
+void port_machine_run(struct port_service *service)
+{
+    switch ((enum port_state)service->state) {
+    case PORT_STARTING:
+        run_starting(service);
+        return;
+    case PORT_READY:
+        run_ready(service);
+        return;
+    case PORT_LEAVING:
+        port_draw(service);
+        run_again(service, LEAVING_PAUSE_LEAST);
+        return;
+    case PORT_OFF:
+    case PORT_SUSPENDED:
+        run_off(service);
+        return;
+    }
+}
+
+bool port_machine_seen(struct port_service *service, const struct packet *packet)
+{
+    service->location = LOCATION_MACHINE;
+    if (service->state == PORT_STARTING)
+        return seen_starting(service, packet);
+    if (service->state == PORT_READY)
+        port_release(service);
+    return true;
+}

@@ -1,0 +1,18 @@
+/* SipHash-2-4 (Aumasson and Bernstein, 2012): a keyed hash whose results nobody can foresee who
+ * does not know the key. For tables whose keys come from the network, and for SYN cookies. */
+#ifndef JITSU_HOLD_SIPHASH_H
+#define JITSU_HOLD_SIPHASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct siphash_key {
+    uint64_t words[2];
+};
+
+/* From the kernel's generator, which does not fail. */
+struct siphash_key siphash_key_random(void);
+
+uint64_t siphash(const struct siphash_key *key, const void *bytes, size_t length);
+
+#endif
