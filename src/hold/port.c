@@ -31,16 +31,34 @@ void port_wake_up(struct port *port, uint64_t moment)
     event_add(port->timer, &pause);
 }
 
-void port_service_due(struct port_service *service, uint64_t due)
+static uint64_t earliest(const struct port_service *service)
+{
+    uint64_t due = NEVER;
+    for (unsigned matter = 0; matter < MATTERS; matter++)
+        if (service->due[matter] < due)
+            due = service->due[matter];
+    return due;
+}
+
+void port_service_due(struct port_service *service, enum port_matter matter, uint64_t due)
 {
     struct port *port = service->port;
-    if (service->due != NEVER)
+    service->due[matter] = due;
+    bool is_active = earliest(service) != NEVER;
+    if (is_active && !service->is_active)
+        TAILQ_INSERT_TAIL(&port->active, service, in_active);
+    else if (!is_active && service->is_active)
         TAILQ_REMOVE(&port->active, service, in_active);
-    service->due = due;
-    if (due == NEVER)
-        return;
-    TAILQ_INSERT_TAIL(&port->active, service, in_active);
+    service->is_active = is_active;
     port_wake_up(port, due);
+}
+
+static bool is_due(struct port_service *service, enum port_matter matter)
+{
+    if (service->due[matter] > service->port->now)
+        return false;
+    port_service_due(service, matter, NEVER);
+    return true;
 }
 
 /* Every service that is due now; any may be freed by an owner. */
@@ -51,13 +69,12 @@ static void run_services(struct port *port)
     TAILQ_FOREACH(service, &port->active, in_active)
     count++;
     while (count-- > 0 && (service = TAILQ_FIRST(&port->active)) != NULL) {
-        if (service->due <= port->now) {
-            port_service_due(service, NEVER);
+        TAILQ_REMOVE(&port->active, service, in_active);
+        TAILQ_INSERT_TAIL(&port->active, service, in_active);
+        if (is_due(service, MATTER_CONDUIT))
+            port_conduit_run(service);
+        if (is_due(service, MATTER_MACHINE))
             port_machine_run(service);
-        } else {
-            TAILQ_REMOVE(&port->active, service, in_active);
-            TAILQ_INSERT_TAIL(&port->active, service, in_active);
-        }
     }
 }
 
@@ -74,7 +91,7 @@ uint64_t port_run(struct port *port)
     run_services(port);
     port_drop_old(port);
     TAILQ_FOREACH(service, &port->active, in_active)
-    port_wake_up(port, service->due);
+    port_wake_up(port, earliest(service));
     port_wake_up(port, port->deaf_until);
     return port->next;
 }

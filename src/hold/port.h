@@ -38,6 +38,9 @@ struct port_callbacks {
     /* The machine has shown that it is ready, in the way that was agreed; what was held is on its
      * way already, and port_service_ready() need not be called. May call port_service_*. */
     void (*ready)(void *owner, uint64_t moment);
+    /* The machine has finished, as port_service_stop() asked it to, and powers off; `cut`
+     * connections were reset at the deadline. May be NULL. May call port_service_*. */
+    void (*stopped)(void *owner, uint32_t cut, uint64_t moment);
 };
 
 /* Held frames are dropped, the oldest first, when there are more; each at least 1. */
@@ -63,9 +66,10 @@ void port_free(struct port *port); /* after its services */
 
 /* How a machine shows that it is ready. */
 enum port_ready {
-    PORT_READY_TOLD, /* it does not: its owner calls port_service_ready() */
-    PORT_READY_ARP,  /* it speaks ARP or neighbour discovery; it is asked until it does */
-    PORT_READY_TCP,  /* it accepts a connection to `ready_port`, which the port attempts */
+    PORT_READY_TOLD,     /* it does not: its owner calls port_service_ready() */
+    PORT_READY_ANNOUNCE, /* it says so by the conduit */
+    PORT_READY_ARP,      /* it speaks ARP or neighbour discovery; it is asked until it does */
+    PORT_READY_TCP,      /* it accepts a connection to `ready_port`, which the port attempts */
 };
 
 struct port_machine {
@@ -90,6 +94,12 @@ struct port_machine {
 struct port_service *port_service_new(struct port *port, void *owner,
                                       const struct port_machine *machine, struct error *error);
 
+/* How to talk to the machine of this boot: its 16 bytes of token (common/conduit.h). Called before
+ * port_service_starting(), or, for a machine that runs already, before port_service_ready(), which
+ * then makes the port known to it. Without it there is no conduit. Forgotten when the machine is
+ * gone. */
+void port_service_conduit(struct port_service *service, const uint8_t *token);
+
 /* The machine starts, or resumes: everything that comes for it is held from now on, and it is asked
  * whether it is ready. */
 void port_service_starting(struct port_service *service);
@@ -97,6 +107,10 @@ void port_service_starting(struct port_service *service);
 /* The machine takes traffic: what is held goes in, once the machine is where the bridge believes it
  * to be. From now on the port is silent. */
 void port_service_ready(struct port_service *service);
+
+/* Asks the machine, by the conduit, to finish its connections within `deadline` milliseconds and to
+ * power off. Returns false if there is none that it could be asked by. */
+bool port_service_stop(struct port_service *service, uint32_t deadline);
 
 /* The machine is about to be stopped: draws its frames to the port. Everything that comes is held
  * until the next of the calls below. */
@@ -118,8 +132,12 @@ void port_service_fail(struct port_service *service);
  * again: for a service that is backing off or over the limits. */
 void port_service_refuse(struct port_service *service, bool refuse);
 
-/* clock_now() of the last frame that would summon; 0: never. */
+/* clock_now() of the last frame that would summon, or of the last time that the machine told that
+ * its connections had done something; 0: never. */
 uint64_t port_service_last_use(const struct port_service *service);
+
+/* Open connections, as the machine told last, at most a second ago; 0 without a conduit. */
+size_t port_service_connections(const struct port_service *service);
 
 /* Drops what is held, frees it. */
 void port_service_free(struct port_service *service);
@@ -133,6 +151,7 @@ struct port_statistics {
     uint64_t dropped;     /* held frames that never did: over the limits, or too old */
     uint64_t refused;     /* answered with a reset or ICMP */
     uint64_t not_sent;    /* frames that the device did not take */
+    uint64_t strange;     /* frames of the conduit that were not of a machine's */
 };
 void port_statistics(const struct port *port, struct port_statistics *statistics);
 

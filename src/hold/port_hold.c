@@ -177,7 +177,7 @@ static bool release_one(struct held_frame *frame)
 {
     struct port_service *service = frame->service;
     if (!port_pass_on(service, frame->bytes, frame->length)) {
-        port_service_due(service, service->port->now + RELEASE_RETRY);
+        port_service_due(service, MATTER_MACHINE, service->port->now + RELEASE_RETRY);
         return false;
     }
     forget(frame);

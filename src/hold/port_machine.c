@@ -31,7 +31,7 @@ static uint64_t pause_of(const struct port_service *service, uint64_t least)
 
 static void run_again(struct port_service *service, uint64_t least)
 {
-    port_service_due(service, service->port->now + pause_of(service, least));
+    port_service_due(service, MATTER_MACHINE, service->port->now + pause_of(service, least));
 }
 
 static void enter(struct port_service *service, enum port_state state)
@@ -40,7 +40,7 @@ static void enter(struct port_service *service, enum port_state state)
     service->began = service->port->now;
     service->attempt.is_under_way = false;
     service->want_due = false;
-    port_service_due(service, NEVER);
+    port_service_due(service, MATTER_MACHINE, NEVER);
 }
 
 /* --- starting --- */
@@ -58,7 +58,9 @@ static void run_starting(struct port_service *service)
 void port_machine_starting(struct port_service *service)
 {
     enter(service, PORT_STARTING);
-    run_again(service, PAUSE_LEAST);
+    /* A unikernel listens as soon as it is on the network. */
+    if (service->ready != PORT_READY_ANNOUNCE)
+        run_again(service, PAUSE_LEAST);
 }
 
 static void attempt(struct port_service *service)
@@ -90,8 +92,7 @@ static bool is_answer(const struct port_service *service, const struct packet *p
     return true;
 }
 
-/* Returns false if the service may be gone. */
-static bool become_ready(struct port_service *service)
+bool port_machine_shown(struct port_service *service)
 {
     const struct port *port = service->port;
     port_machine_ready(service);
@@ -104,7 +105,9 @@ static bool seen_starting(struct port_service *service, const struct packet *pac
     bool is_accepted;
     if (service->ready == PORT_READY_ARP &&
         (packet->kind == PACKET_ARP || packet->kind == PACKET_NEIGHBOUR))
-        return become_ready(service);
+        return port_machine_shown(service);
+    if (service->ready == PORT_READY_ANNOUNCE)
+        return true;
     port_release_passing(service);
     if (service->ready != PORT_READY_TCP)
         return true;
@@ -112,7 +115,7 @@ static bool seen_starting(struct port_service *service, const struct packet *pac
         attempt(service);
     } else if (is_accepted) {
         port_attempt_end(service);
-        return become_ready(service);
+        return port_machine_shown(service);
     } else {
         service->attempt.is_under_way = false;
         port_draw(service);
@@ -138,6 +141,8 @@ void port_machine_ready(struct port_service *service)
         return;
     enter(service, PORT_READY);
     run_ready(service);
+    if (service->conduit.is_greeted)
+        port_conduit_settle(service);
 }
 
 /* --- leaving --- */
@@ -164,7 +169,7 @@ void port_machine_off(struct port_service *service, enum port_state state)
     port_announce(service);
     if (summons_somebody(service)) {
         service->want_due = true;
-        port_service_due(service, service->port->now);
+        port_service_due(service, MATTER_MACHINE, service->port->now);
     }
 }
 

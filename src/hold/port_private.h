@@ -1,12 +1,14 @@
 /* What the files of the port share. port.c: life, and frames in and out of the device;
  * port_service.c: services and what their owner says; port_receive.c: what a frame from the bridge
  * means; port_hold.c: the frames held; port_speak.c: what is sent in machines' names and the port's
- * own; port_machine.c: how machines become ready. */
+ * own; port_machine.c: how machines become ready; port_conduit.c: what is said to
+ * unikernels. */
 #ifndef JITSU_HOLD_PORT_PRIVATE_H
 #define JITSU_HOLD_PORT_PRIVATE_H
 
 #include <sys/queue.h>
 
+#include "common/conduit_link.h"
 #include "hold/packet.h"
 #include "hold/port.h"
 #include "hold/siphash.h"
@@ -63,12 +65,27 @@ struct port_attempt {
     uint32_t sequence;
 };
 
+/* What a service waits for, each for itself. */
+enum port_matter { MATTER_CONDUIT, MATTER_MACHINE, MATTERS };
+
+/* The session with a machine. */
+struct port_conduit {
+    struct conduit_link link;
+    uint8_t body[CONDUIT_SMALL_BODY_MAX]; /* of the message under way */
+    bool is_open;
+    bool is_greeted; /* HELLO has come */
+    bool hello_due, settled_due, stop_due;
+    uint32_t features;
+    uint32_t stop_deadline; /* milliseconds */
+    struct conduit_load load;
+};
+
 struct port_service {
     struct port *port;
     void *owner;
     struct table_entry entry;            /* port->by_mac */
-    TAILQ_ENTRY(port_service) in_active; /* if `due` is not NEVER */
-    uint64_t due;                        /* when port_machine_run() is to be called */
+    TAILQ_ENTRY(port_service) in_active; /* if `is_active` */
+    uint64_t due[MATTERS];               /* when what is to be run */
     uint64_t began;                      /* to be starting, ready or leaving */
     uint64_t last_use;
     struct port_address *addresses;
@@ -84,7 +101,9 @@ struct port_service {
     bool refuse;
     bool want_due; /* the owner is to be told of the oldest that waits */
     uint16_t ready_port;
+    bool is_active; /* something is due at some time */
     struct port_attempt attempt;
+    struct port_conduit conduit;
 };
 
 struct port {
@@ -117,8 +136,8 @@ uint64_t port_run(struct port *port);
 /* Sends a frame. Returns false if the device did not take it. */
 bool port_transmit(struct port *port, const uint8_t *frame, size_t length);
 
-/* The service is to be run at `due`; or not any more (NEVER). */
-void port_service_due(struct port_service *service, uint64_t due);
+/* The matter is to be run at `due`; or not any more (NEVER). */
+void port_service_due(struct port_service *service, enum port_matter matter, uint64_t due);
 
 /* Something will be due at `moment`. */
 void port_wake_up(struct port *port, uint64_t moment);
@@ -169,6 +188,7 @@ void port_answer_arp_self(struct port *port, const struct packet *question);
 void port_answer_neighbour_self(struct port *port, const struct packet *question);
 /* Asks the machine for an answer, which shows the bridge where it is. */
 void port_ask(struct port_service *service);
+void port_speak_conduit(struct port_service *service, const uint8_t *payload, size_t length);
 /* Opens a connection to the machine, or takes back the opening. */
 void port_attempt_open(struct port_service *service);
 void port_attempt_end(struct port_service *service);
@@ -185,7 +205,28 @@ void port_machine_ready(struct port_service *service);
 void port_machine_leaving(struct port_service *service);
 void port_machine_off(struct port_service *service, enum port_state state);
 
-/* It is due. */
+/* The machine has shown that it is ready: lets in what is held, and tells the owner. Returns false:
+ * the service may be gone. */
+bool port_machine_shown(struct port_service *service);
+
+/* It is due. May call the owner. */
 void port_machine_run(struct port_service *service);
+
+/* --- port_conduit.c --- */
+
+void port_conduit_begin(struct port_service *service, const uint8_t *token);
+void port_conduit_end(struct port_service *service);
+
+/* A frame from the machine has come. May call the owner: afterwards the service may be gone, and
+ * false is returned. */
+bool port_conduit_receive(struct port_service *service, const struct packet *packet);
+
+/* The machine is ready and what was held is on its way, or its owner says that it is ready. */
+void port_conduit_settle(struct port_service *service);
+void port_conduit_greet(struct port_service *service);
+void port_conduit_stop(struct port_service *service, uint32_t deadline);
+
+/* It is due. */
+void port_conduit_run(struct port_service *service);
 
 #endif

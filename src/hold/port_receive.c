@@ -163,6 +163,17 @@ static void receive_for(struct port_service *service, const struct packet *packe
 
 /* --- any frame --- */
 
+static void receive_conduit(struct port *port, struct port_service *origin,
+                            const struct packet *packet)
+{
+    if (!mac_equal(packet->ethernet.destination, port->mac))
+        return;
+    if (origin && origin->conduit.is_open)
+        port_conduit_receive(origin, packet);
+    else
+        port->statistics.strange++;
+}
+
 void port_receive_packet(struct port *port, const struct packet *packet)
 {
     struct port_service *origin = port_service_of_mac(port, packet->ethernet.source);
@@ -174,6 +185,10 @@ void port_receive_packet(struct port *port, const struct packet *packet)
         return;
     if (mac_is_group(packet->ethernet.destination))
         return;
+    if (packet->kind == PACKET_CONDUIT) {
+        receive_conduit(port, origin, packet);
+        return;
+    }
     struct port_service *service = port_service_of_mac(port, packet->ethernet.destination);
     if (service && service != origin)
         receive_for(service, packet);

@@ -111,7 +111,8 @@ struct port_service *port_service_new(struct port *port, void *owner,
     service->mac = mac;
     service->ready = machine->ready;
     service->ready_port = machine->ready_port;
-    service->due = NEVER;
+    for (unsigned matter = 0; matter < MATTERS; matter++)
+        service->due[matter] = NEVER;
     service->address_count = (uint32_t)machine->address_count;
     service->port_count = (uint32_t)machine->port_count;
     service->summon_from_count = (uint32_t)machine->summon_from_count;
@@ -136,7 +137,8 @@ void port_service_free(struct port_service *service)
         return;
     struct port *port = service->port;
     port_drop_held(service);
-    port_service_due(service, NEVER);
+    port_conduit_end(service);
+    port_service_due(service, MATTER_MACHINE, NEVER);
     table_remove(&port->by_mac, &service->entry);
     for (uint32_t i = 0; i < service->address_count; i++)
         table_remove(&port->by_address, &service->addresses[i].entry);
@@ -148,11 +150,32 @@ uint64_t port_service_last_use(const struct port_service *service)
     return service->last_use;
 }
 
+size_t port_service_connections(const struct port_service *service)
+{
+    return service->conduit.load.connections;
+}
+
 /* --- what the owner says --- */
 
 static void listen_to_owner(struct port_service *service)
 {
     service->port->now = service->port->clock();
+}
+
+void port_service_conduit(struct port_service *service, const uint8_t *token)
+{
+    listen_to_owner(service);
+    port_conduit_end(service);
+    port_conduit_begin(service, token);
+}
+
+bool port_service_stop(struct port_service *service, uint32_t deadline)
+{
+    listen_to_owner(service);
+    if (!service->conduit.is_greeted || !(service->conduit.features & CONDUIT_CAN_STOP))
+        return false;
+    port_conduit_stop(service, deadline);
+    return true;
 }
 
 void port_service_starting(struct port_service *service)
@@ -165,6 +188,8 @@ void port_service_ready(struct port_service *service)
 {
     listen_to_owner(service);
     port_machine_ready(service);
+    if (service->conduit.is_open && !service->conduit.is_greeted)
+        port_conduit_greet(service);
 }
 
 void port_service_attract(struct port_service *service)
@@ -176,6 +201,7 @@ void port_service_attract(struct port_service *service)
 void port_service_gone(struct port_service *service)
 {
     listen_to_owner(service);
+    port_conduit_end(service);
     port_machine_off(service, PORT_OFF);
     port_reject_others(service);
 }
@@ -189,6 +215,7 @@ void port_service_suspended(struct port_service *service)
 void port_service_fail(struct port_service *service)
 {
     listen_to_owner(service);
+    port_conduit_end(service);
     port_machine_off(service, PORT_OFF);
     port_reject_held(service);
     service->want_due = false;

@@ -209,6 +209,14 @@ void port_ask(struct port_service *service)
     send_as_self(port, &draft);
 }
 
+void port_speak_conduit(struct port_service *service, const uint8_t *payload, size_t length)
+{
+    struct draft draft;
+    draft_begin(&draft, service->mac, service->port->mac, CONDUIT_ETHERTYPE);
+    writer_bytes(&draft.writer, payload, length);
+    send_as_self(service->port, &draft);
+}
+
 static void send_attempt(struct port_service *service, const struct tcp_segment *segment)
 {
     struct port *port = service->port;

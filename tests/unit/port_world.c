@@ -57,6 +57,14 @@ static void ready(void *owner, uint64_t moment)
         world->on_ready(world);
 }
 
+static void stopped(void *owner, uint32_t cut, uint64_t moment)
+{
+    struct world *world = owner;
+    (void)cut;
+    assert_int_equal(moment, world_time);
+    world->stops++;
+}
+
 struct port_machine world_machine(enum port_ready kind)
 {
     static const struct address addresses[] = {{AF_INET, {10, 0, 0, 10}},
@@ -94,7 +102,8 @@ void world_limit(struct world *world, const struct port_limits *limits)
 
 int world_setup(void **state)
 {
-    static const struct port_callbacks callbacks = {.wanted = wanted, .ready = ready};
+    static const struct port_callbacks callbacks = {
+        .wanted = wanted, .ready = ready, .stopped = stopped};
     static const struct port_limits limits = {1000, 1000, 1000000};
     struct port_identity identity = {.address = world_port4};
     struct world *world = calloc(1, sizeof *world);
@@ -122,6 +131,7 @@ int world_teardown(void **state)
     port_service_free(world->service);
     struct port_statistics left = world_statistics(world);
     port_free(world->port);
+    conduit_link_end(&world->link);
     event_base_free(world->base);
     close(world->bridge);
     free(world);
@@ -326,6 +336,60 @@ void machine_refuses(struct world *world, const struct packet *attempt)
     machine_replies(world, attempt, TCP_RST | TCP_ACK);
 }
 
+/* --- the machine's end of the conduit --- */
+
+static void expect_way(const struct packet *packet, struct mac from, struct mac to)
+{
+    assert_memory_equal(packet->ethernet.source.bytes, from.bytes, sizeof from.bytes);
+    assert_memory_equal(packet->ethernet.destination.bytes, to.bytes, sizeof to.bytes);
+}
+
+static void transmit(void *owner, const uint8_t *payload, size_t length)
+{
+    uint8_t frame[ETHERNET_FRAME_MAX];
+    struct writer writer = begin(frame, world_port_mac, world_machine_mac, CONDUIT_ETHERTYPE);
+    writer_bytes(&writer, payload, length);
+    world_give(owner, frame, end(&writer));
+}
+
+void machine_connects(struct world *world)
+{
+    static const uint8_t token[CONDUIT_TOKEN_SIZE] = "0123456789abcde";
+    conduit_link_end(&world->link);
+    conduit_link_start(&world->link, token, 1, transmit, world);
+    port_service_conduit(world->service, token);
+}
+
+void machine_says(struct world *world, enum conduit_type type, const void *body, size_t length)
+{
+    conduit_link_send(&world->link, (uint8_t)type, body, length, world_time);
+}
+
+void machine_hello(struct world *world)
+{
+    static uint8_t body[CONDUIT_SMALL_BODY_MAX];
+    const struct conduit_hello hello = {CONDUIT_CAN_TAKE | CONDUIT_CAN_STOP | CONDUIT_CAN_LOAD};
+    machine_says(world, CONDUIT_HELLO, body, conduit_write_hello(&hello, body, sizeof body));
+}
+
+void machine_hears(struct world *world, enum conduit_type type)
+{
+    for (;;) {
+        const struct packet *packet = world_next(world);
+        assert_int_equal(packet->kind, PACKET_CONDUIT);
+        expect_way(packet, world_port_mac, world_machine_mac);
+        if (conduit_link_receive(&world->link, packet->conduit.payload, packet->conduit.length,
+                                 &world->conduit_message)) {
+            conduit_link_accept(&world->link);
+            assert_int_equal(world->conduit_message.type, type);
+            conduit_link_flush(&world->link);
+            return;
+        }
+        if (type == CONDUIT_ACKNOWLEDGEMENT)
+            return;
+    }
+}
+
 /* --- from the port --- */
 
 const struct packet *world_next(struct world *world)
@@ -348,12 +412,6 @@ void world_silence(struct world *world)
     packet_read(&world->packet, world->frame, (size_t)length);
     fail_msg("a frame too many from the port: type 0x%04x, kind %d, %zd bytes",
              world->packet.ethernet.type, world->packet.kind, length);
-}
-
-static void expect_way(const struct packet *packet, struct mac from, struct mac to)
-{
-    assert_memory_equal(packet->ethernet.source.bytes, from.bytes, sizeof from.bytes);
-    assert_memory_equal(packet->ethernet.destination.bytes, to.bytes, sizeof to.bytes);
 }
 
 void expect_arp_answer(struct world *world, struct mac mac, const struct address *address)

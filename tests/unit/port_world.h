@@ -27,11 +27,14 @@ struct world {
     int bridge;                   /* the other end of the port's device */
 
     /* What the callbacks said, and what else they are to do. */
-    unsigned wanted, readies;
+    unsigned wanted, readies, stops;
     struct endpoint wanted_by;
     uint16_t wanted_port;
     void (*on_wanted)(struct world *world);
     void (*on_ready)(struct world *world);
+
+    struct conduit_link link;               /* the machine's end of the conduit */
+    struct conduit_message conduit_message; /* the last that came to it */
 
     /* The last frame that world_next() took. */
     uint8_t frame[PORT_FRAME_MAX];
@@ -87,6 +90,13 @@ void machine_announces(struct world *world); /* gratuitous ARP */
 void machine_answers(struct world *world);   /* to the port's ARP request */
 void machine_accepts(struct world *world, const struct packet *attempt);
 void machine_refuses(struct world *world, const struct packet *attempt);
+
+/* Its end of the conduit: starts it on both sides, says something, and takes what the port has
+ * sent, which includes a message of that type, and is a frame of the conduit each. */
+void machine_connects(struct world *world);
+void machine_says(struct world *world, enum conduit_type type, const void *body, size_t length);
+void machine_hello(struct world *world);
+void machine_hears(struct world *world, enum conduit_type type);
 
 /* --- from the port --- */
 

@@ -1,0 +1,169 @@
+/* What is said to a machine that speaks the conduit, and what it says. One message is under way at
+ * a time; what else there is to say waits as something due. */
+#include "hold/port_private.h"
+
+static void transmit(void *owner, const uint8_t *payload, size_t length)
+{
+    port_speak_conduit(owner, payload, length);
+}
+
+/* A jitsud that ran before may have talked to the same machine: a number that is hardly near any
+ * that it has used. */
+static uint32_t pick_number(struct port *port)
+{
+    struct siphash_key random = siphash_key_random();
+    uint32_t number = (uint32_t)siphash(&random, &port->now, sizeof port->now);
+    return number ? number : 1;
+}
+
+void port_conduit_begin(struct port_service *service, const uint8_t *token)
+{
+    struct port_conduit *conduit = &service->conduit;
+    conduit_link_start(&conduit->link, token, pick_number(service->port), transmit, service);
+    conduit->is_open = true;
+}
+
+void port_conduit_end(struct port_service *service)
+{
+    struct port_conduit *conduit = &service->conduit;
+    if (!conduit->is_open)
+        return;
+    service->port->statistics.strange += conduit->link.dropped;
+    conduit_link_end(&conduit->link);
+    *conduit = (struct port_conduit){0};
+    port_service_due(service, MATTER_CONDUIT, NEVER);
+}
+
+/* --- out --- */
+
+static void say(struct port_service *service, enum conduit_type type, size_t length)
+{
+    struct port_conduit *conduit = &service->conduit;
+    conduit_link_send(&conduit->link, (uint8_t)type, conduit->body, length, service->port->now);
+}
+
+static void say_next(struct port_service *service)
+{
+    struct port_conduit *conduit = &service->conduit;
+    if (conduit_link_is_busy(&conduit->link))
+        return;
+    if (conduit->stop_due) {
+        const struct conduit_stop stop = {.deadline = conduit->stop_deadline};
+        conduit->stop_due = false;
+        say(service, CONDUIT_STOP, conduit_write_stop(&stop, conduit->body, sizeof conduit->body));
+    } else if (conduit->hello_due) {
+        const struct conduit_hello hello = {0};
+        conduit->hello_due = false;
+        say(service, CONDUIT_HELLO,
+            conduit_write_hello(&hello, conduit->body, sizeof conduit->body));
+    } else if (conduit->settled_due) {
+        conduit->settled_due = false;
+        say(service, CONDUIT_SETTLED, 0);
+    }
+}
+
+static void go_on(struct port_service *service)
+{
+    struct conduit_link *link = &service->conduit.link;
+    say_next(service);
+    conduit_link_flush(link);
+    port_service_due(service, MATTER_CONDUIT, conduit_link_run(link, service->port->now));
+}
+
+void port_conduit_run(struct port_service *service)
+{
+    go_on(service);
+}
+
+void port_conduit_settle(struct port_service *service)
+{
+    service->conduit.settled_due = true;
+    go_on(service);
+}
+
+void port_conduit_greet(struct port_service *service)
+{
+    service->conduit.hello_due = true;
+    go_on(service);
+}
+
+void port_conduit_stop(struct port_service *service, uint32_t deadline)
+{
+    service->conduit.stop_due = true;
+    service->conduit.stop_deadline = deadline;
+    go_on(service);
+}
+
+/* --- in --- */
+
+static bool receive_hello(struct port_service *service, const struct conduit_hello *hello)
+{
+    struct port_conduit *conduit = &service->conduit;
+    conduit->is_greeted = true;
+    conduit->features = hello->features;
+    if (service->state == PORT_STARTING && service->ready == PORT_READY_ANNOUNCE)
+        return port_machine_shown(service);
+    if (service->state == PORT_READY)
+        port_conduit_settle(service);
+    return true;
+}
+
+/* Bytes that came or went are use; that a connection was reset at its end is not. */
+static void receive_load(struct port_service *service, const struct conduit_load *load)
+{
+    struct conduit_load *last = &service->conduit.load;
+    if (load->received != last->received || load->sent != last->sent ||
+        load->connections > last->connections)
+        service->last_use = service->port->now;
+    *last = *load;
+}
+
+static bool receive_stopped(struct port_service *service, const struct conduit_stopped *stopped)
+{
+    const struct port *port = service->port;
+    if (!port->callbacks.stopped)
+        return true;
+    port->callbacks.stopped(service->owner, stopped->cut, port->now);
+    return false;
+}
+
+/* Returns false if the service may be gone. */
+static bool handle(struct port_service *service, const struct conduit_message *message)
+{
+    struct conduit_hello hello;
+    struct conduit_load load;
+    struct conduit_stopped stopped;
+
+    switch (message->type) {
+    case CONDUIT_HELLO:
+        return !conduit_read_hello(&hello, message->body, message->length) ||
+               receive_hello(service, &hello);
+    case CONDUIT_LOAD:
+        if (conduit_read_load(&load, message->body, message->length))
+            receive_load(service, &load);
+        return true;
+    case CONDUIT_STOPPED:
+        return !conduit_read_stopped(&stopped, message->body, message->length) ||
+               receive_stopped(service, &stopped);
+    default:
+        return true;
+    }
+}
+
+bool port_conduit_receive(struct port_service *service, const struct packet *packet)
+{
+    struct conduit_link *link = &service->conduit.link;
+    struct conduit_message message;
+    bool has_come =
+        conduit_link_receive(link, packet->conduit.payload, packet->conduit.length, &message);
+
+    if (has_come) {
+        conduit_link_accept(link);
+        /* At once: the owner may end the conduit. */
+        conduit_link_flush(link);
+        if (!handle(service, &message))
+            return false;
+    }
+    go_on(service);
+    return true;
+}
