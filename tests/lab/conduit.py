@@ -16,6 +16,7 @@ import lab
 
 PORT_MAC = "52:54:00:70:6f:72"
 TOKEN = bytes(range(16))
+NEIGHBOUR4 = "10.9.0.7"  # the host's too, and not the gateway's: the machine does not ask for it by itself
 LINK_LOCAL = "fe80::5054:ff:fe0a:b0c"  # the machine's, from its Ethernet address
 OPTIONS = f"{ethernet.OPTIONS} conduit={PORT_MAC} token={TOKEN.hex()}"
 
@@ -41,7 +42,7 @@ def enter():
     """As ethernet.enter(), and puts a bridge between the host, the machine's device and the port's."""
     ethernet.enter()
     for command in ("ip addr flush dev tap0", "ip link add br0 type bridge mcast_snooping 0", "ip link set tap0 master br0",
-                    f"ip addr add {ethernet.HOST4}/24 dev br0", "ip link set br0 up",
+                    f"ip addr add {ethernet.HOST4}/24 dev br0", f"ip addr add {NEIGHBOUR4}/24 dev br0", "ip link set br0 up",
                     f"ip -6 addr add {ethernet.HOST6}/64 dev br0 nodad"):
         if subprocess.run(command.split()).returncode != 0:
             lab.skip("no bridges here")

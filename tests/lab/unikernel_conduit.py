@@ -3,6 +3,7 @@
 accepted and hands over in every state they can be in, the load, and the stop."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -33,8 +34,8 @@ def machine(memory=32, ramdisk=True, image="www.elf"):
         "-device", f"virtio-net-device,netdev=net,mac={ethernet.MAC}"])
 
 
-def connection_to(address):
-    return socket.create_connection((address, 80), lab.PATIENCE)
+def connection_to(address, source=None):
+    return socket.create_connection((address, 80), lab.PATIENCE, source_address=(source, 0) if source else None)
 
 
 def body_of(answer):
@@ -222,16 +223,25 @@ def takes_hundreds():
 
 
 def takes_for_large_answers():
-    """Which go out before the client's Ethernet address is known."""
+    """Their first segments, which are made before the client's Ethernet address is known, are not lost."""
     with Port() as port, contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(connection_to(address)) for address in (ADDRESS4, ADDRESS6) * 2]
+        clients = [stack.enter_context(connection_to(*ends)) for ends in ((ADDRESS4, conduit.NEIGHBOUR4), (ADDRESS6,)) * 2]
         for client in clients:
             client.sendall(LARGE)
-        port.wait_for_connections(4, len(LARGE))
-        with machine():
+        held = port.wait_for_connections(4, len(LARGE))
+        with ethernet.listener() as wire, machine():
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
             port.hand_over()
+            first = {}
             for client in clients:
                 assert is_large(read_all(client)), "the file is damaged"
+            for frame in ethernet.frames(wire):
+                tcp = 34 if frame[12:14] == b"\x08\0" and frame[23] == socket.IPPROTO_TCP else \
+                    54 if frame[12:14] == b"\x86\xdd" and frame[20] == socket.IPPROTO_TCP else None
+                if tcp and len(frame) > 1000:
+                    first.setdefault(*struct.unpack_from("!HI", frame, tcp + 2))
+        for connection in held:
+            assert first[connection.client_port] == connection.first + 1 & 0xffffffff, "the first segment was lost"
 
 
 def takes_over_a_bad_conduit():
@@ -380,6 +390,15 @@ def cut(port):
     return struct.unpack("!I", port.wait_for_message(STOPPED))[0]
 
 
+def is_unanswered(client):
+    """Is the client still trying to connect?"""
+    try:
+        client.getpeername()
+    except OSError as error:
+        return error.errno == errno.ENOTCONN
+    return False
+
+
 def stops_at_once_when_idle():
     with Port(accepts=False) as port, machine() as www:
         port.wait_for_message(HELLO)
@@ -414,6 +433,7 @@ def stops_after_what_is_under_way():
             assert cut(port) == 0
             assert www.wait_for_end() == 0
             assert late.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0, "a new client was refused"
+            assert is_unanswered(late), "a new client was accepted"
 
 
 def stops_at_the_deadline():
