@@ -318,6 +318,19 @@ static bool same_addresses(const struct config_service *a, const struct config_s
     return true;
 }
 
+const struct config_subnet *config_network_subnet(const struct config_network *network,
+                                                  const struct address *address)
+{
+    return address->family == AF_INET ? &network->ipv4 : &network->ipv6;
+}
+
+static bool same_subnet(const struct config_subnet *a, const struct config_subnet *b)
+{
+    return a->prefix.length == b->prefix.length &&
+           address_equal(&a->prefix.address, &b->prefix.address) &&
+           address_equal(&a->gateway, &b->gateway);
+}
+
 /* On a bridge the machine has the service's addresses itself; on a user network only jitsud has. */
 static bool same_network(const struct config_service *a, const struct config_service *b)
 {
@@ -326,7 +339,9 @@ static bool same_network(const struct config_service *a, const struct config_ser
         return x == y;
     if (x->type != y->type || !same_text(x->name, y->name) || !same_text(x->bridge, y->bridge))
         return false;
-    return x->type == CONFIG_NETWORK_USER || same_addresses(a, b);
+    return x->type == CONFIG_NETWORK_USER ||
+           (same_subnet(&x->ipv4, &y->ipv4) && same_subnet(&x->ipv6, &y->ipv6) &&
+            same_addresses(a, b));
 }
 
 bool config_service_same_machine(const struct config_service *a, const struct config_service *b)

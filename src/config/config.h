@@ -23,6 +23,7 @@
 #define CONFIG_SUMMON_FROM_MAX 64   /* prefixes of a service */
 #define CONFIG_PREWARM_MAX     16   /* spare machines of a service */
 #define CONFIG_PATH_MAX        1024 /* of any path, with its NUL */
+#define CONFIG_NETWORK_MAX     64   /* of a network's name, with its NUL */
 #define CONFIG_CMDLINE_MAX     1024 /* of a kernel command line, with its NUL */
 #define CONFIG_NAME_TEXT_MAX                                                                       \
     254 /* of a domain name as text without its last dot, with its NUL (RFC 1035, 2.3.4) */
@@ -56,14 +57,21 @@ struct config_port {
     uint16_t machine;
 };
 
+/* The addresses of one family on a bridge network. */
+struct config_subnet {
+    struct prefix prefix;   /* of family 0: none */
+    struct address gateway; /* the same; inside the prefix */
+};
+
 struct config_network {
     char *name;
     enum config_network_type type;
     enum config_hold hold;
-    char *bridge;    /* NULL on a user network */
-    bool has_prefix; /* bridge only */
-    struct prefix prefix;
-    struct address gateway; /* family 0: none */
+    /* The rest is of bridge networks only. */
+    char *bridge; /* its interface; NULL on a user network */
+    bool create;  /* jitsud makes the bridge where there is none */
+    struct config_subnet ipv4, ipv6;
+    struct address port_address; /* jitsud's own, inside the IPv4 prefix; family 0: none */
 };
 
 struct config_zone {
@@ -154,6 +162,10 @@ const struct config_service *config_find_service(const struct config *config, co
  * restarted for (image, ramdisk, command line, memory, vcpus, backend, network, accel, ports,
  * machine's side)? */
 bool config_service_same_machine(const struct config_service *a, const struct config_service *b);
+
+/* Those of the address's family. */
+const struct config_subnet *config_network_subnet(const struct config_network *network,
+                                                  const struct address *address);
 
 /* Words of the configuration for values, as they are written in the file. */
 const char *config_backend_name(unsigned backend);

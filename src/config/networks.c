@@ -5,15 +5,13 @@
 #include "config/sections.h"
 #include "config/value.h"
 
-#define NETWORK_NAME_MAX 63
-
 static enum config_taken take_network_name(struct config_loading *loading, void *object,
                                            const struct config_scalar *scalar)
 {
     static const char allowed[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
     struct config_network *network = object;
-    if (scalar->length == 0 || scalar->length > NETWORK_NAME_MAX ||
+    if (scalar->length == 0 || scalar->length >= CONFIG_NETWORK_MAX ||
         strspn(scalar->text, allowed) != scalar->length)
         return CONFIG_WRONG;
     network->name = config_loading_text(loading, scalar->text);
@@ -31,23 +29,56 @@ static enum config_taken take_bridge(struct config_loading *loading, void *objec
     return CONFIG_TAKEN;
 }
 
+static struct config_subnet *subnet_of(struct config_network *network, uint8_t family)
+{
+    return family == AF_INET ? &network->ipv4 : &network->ipv6;
+}
+
+static enum config_taken refuse_second(struct config_loading *loading,
+                                       const struct config_scalar *scalar)
+{
+    config_fault(loading->faults, scalar->mark,
+                 "'%s' is the second of its kind; expected one for IPv4 and one for IPv6",
+                 scalar->text);
+    return CONFIG_REPORTED;
+}
+
 static enum config_taken take_prefix(struct config_loading *loading, void *object,
                                      const struct config_scalar *scalar)
 {
-    (void)loading;
-    struct config_network *network = object;
-    if (prefix_parse(scalar->text, &network->prefix) != 0)
+    struct prefix prefix;
+    if (prefix_parse(scalar->text, &prefix) != 0)
         return CONFIG_WRONG;
-    network->has_prefix = true;
+    struct config_subnet *subnet = subnet_of(object, prefix.address.family);
+    if (subnet->prefix.address.family)
+        return refuse_second(loading, scalar);
+    subnet->prefix = prefix;
     return CONFIG_TAKEN;
 }
 
 static enum config_taken take_gateway(struct config_loading *loading, void *object,
                                       const struct config_scalar *scalar)
 {
+    struct address gateway;
+    if (address_parse(scalar->text, &gateway) != 0)
+        return CONFIG_WRONG;
+    struct config_subnet *subnet = subnet_of(object, gateway.family);
+    if (subnet->gateway.family)
+        return refuse_second(loading, scalar);
+    subnet->gateway = gateway;
+    return CONFIG_TAKEN;
+}
+
+static enum config_taken take_port_address(struct config_loading *loading, void *object,
+                                           const struct config_scalar *scalar)
+{
     (void)loading;
     struct config_network *network = object;
-    return address_parse(scalar->text, &network->gateway) == 0 ? CONFIG_TAKEN : CONFIG_WRONG;
+    struct address address;
+    if (address_parse(scalar->text, &address) != 0 || address.family != AF_INET)
+        return CONFIG_WRONG;
+    network->port_address = address;
+    return CONFIG_TAKEN;
 }
 
 static const struct config_key network_keys[] = {
@@ -69,14 +100,24 @@ static const struct config_key network_keys[] = {
      .type = CONFIG_KEY_OWN,
      .take = take_bridge,
      .expected = "the name of a bridge interface, at most 15 characters"},
+    {.name = "create",
+     .type = CONFIG_KEY_WORD,
+     CONFIG_MEMBER(struct config_network, create),
+     .words = config_no_yes_words},
     {.name = "prefix",
-     .type = CONFIG_KEY_OWN,
+     .type = CONFIG_KEY_LIST,
      .take = take_prefix,
+     .most = 2,
      .expected = "a prefix without host bits, such as 10.0.0.0/24"},
     {.name = "gateway",
-     .type = CONFIG_KEY_OWN,
+     .type = CONFIG_KEY_LIST,
      .take = take_gateway,
+     .most = 2,
      .expected = "an address such as 10.0.0.1"},
+    {.name = "port-address",
+     .type = CONFIG_KEY_OWN,
+     .take = take_port_address,
+     .expected = "an IPv4 address such as 10.0.0.2"},
 };
 
 /* hold is unset until it is given; its default depends on the type, which may follow. */
@@ -89,6 +130,19 @@ static void *begin_network(struct config_loading *loading)
     return &loading->network;
 }
 
+static void check_subnet(struct config_loading *loading, const struct config_subnet *subnet)
+{
+    if (!subnet->gateway.family)
+        return;
+    if (!subnet->prefix.address.family)
+        config_fault(loading->faults, loading->object_mark,
+                     "a 'gateway' without a 'prefix' of its kind; expected the prefix that it is "
+                     "in, such as 10.0.0.0/24");
+    else if (!prefix_contains(&subnet->prefix, &subnet->gateway))
+        config_fault(loading->faults, loading->object_mark,
+                     "'gateway' lies outside 'prefix'; expected an address inside it");
+}
+
 static void check_bridge_network(struct config_loading *loading,
                                  const struct config_network *network)
 {
@@ -96,21 +150,33 @@ static void check_bridge_network(struct config_loading *loading,
         config_fault(loading->faults, loading->object_mark,
                      "a network of type 'bridge' without 'bridge'; expected the name of a bridge "
                      "interface");
-    if (network->gateway.family && network->has_prefix &&
-        !prefix_contains(&network->prefix, &network->gateway))
+    check_subnet(loading, &network->ipv4);
+    check_subnet(loading, &network->ipv6);
+    if (network->port_address.family &&
+        (!network->ipv4.prefix.address.family ||
+         !prefix_contains(&network->ipv4.prefix, &network->port_address) ||
+         address_equal(&network->port_address, &network->ipv4.gateway)))
         config_fault(loading->faults, loading->object_mark,
-                     "'gateway' lies outside 'prefix'; expected an address inside it");
+                     "'port-address' is not an address of its own inside 'prefix'; expected one "
+                     "that nobody on the network has");
     if (network->hold == CONFIG_HOLD_PROXY)
         config_fault(loading->faults, loading->object_mark,
                      "hold 'proxy' is for networks of type 'user'; expected 'delay' or 'handoff'");
 }
 
+static bool is_of_bridge(const struct config_network *network)
+{
+    return network->bridge || network->create || network->port_address.family ||
+           network->ipv4.prefix.address.family || network->ipv4.gateway.family ||
+           network->ipv6.prefix.address.family || network->ipv6.gateway.family;
+}
+
 static void check_user_network(struct config_loading *loading, const struct config_network *network)
 {
-    if (network->bridge || network->has_prefix || network->gateway.family)
+    if (is_of_bridge(network))
         config_fault(loading->faults, loading->object_mark,
-                     "'bridge', 'prefix' and 'gateway' are for networks of type 'bridge'; expected "
-                     "a network of type 'user' without them");
+                     "'bridge', 'create', 'prefix', 'gateway' and 'port-address' are for networks "
+                     "of type 'bridge'; expected a network of type 'user' without them");
     if (network->hold != CONFIG_HOLD_PROXY && network->hold != HOLD_UNSET && !loading->refused)
         config_fault(loading->faults, loading->object_mark,
                      "hold '%s' is for networks of type 'bridge'; expected 'proxy'",

@@ -33,6 +33,7 @@ const char *const config_log_words[] = {[LOG_LEVEL_ERROR] = "error",
                                         [LOG_LEVEL_INFO] = "info",
                                         [LOG_LEVEL_DEBUG] = "debug",
                                         NULL};
+const char *const config_no_yes_words[] = {"no", "yes", NULL};
 
 struct unit {
     const char *name;

@@ -17,6 +17,7 @@ extern const char *const config_idle_connections_words[];
 extern const char *const config_stop_words[];
 extern const char *const config_keep_words[];
 extern const char *const config_log_words[];
+extern const char *const config_no_yes_words[];
 
 /* The number of the word, or -1. */
 int config_word_parse(const char *const *words, const char *text);
