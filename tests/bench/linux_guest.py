@@ -3,6 +3,7 @@ are downloaded and unpacked, not installed."""
 
 import glob
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,8 +19,10 @@ MODULES = ["virtio_ring", "virtio", "virtio_mmio", "failover", "net_failover", "
 # Where it differs from the bundled images: Debian's kernel finds virtio-mmio devices through ACPI only, and measures its clock
 # against a PIT.
 MACHINE = "acpi=on,pit=on"
-# The processor's own clock and no protection of the kernel against its programs: as fast as it can be.
-COMMAND_LINE = "console=ttyS0 quiet panic=-1 nokaslr mitigations=off tsc=reliable clocksource=tsc random.trust_cpu=on"
+# The processor's own clock, which the emulator passes on as it is, and no protection of the kernel against its programs: as fast
+# as it can be.
+COMMAND_LINE = "console=ttyS0 quiet panic=-1 nokaslr mitigations=off tsc=reliable clocksource=tsc random.trust_cpu=on " \
+    "tsc_early_khz={khz}"
 
 EMPTY_DIRECTORIES = ["proc", "sys", "dev", "run", "tmp", "var/log/nginx", "var/lib/nginx", "usr/share/nginx"]
 
@@ -74,6 +77,12 @@ http {{
     server {{ listen {ports[no sendfile]} backlog=4096; sendfile off; output_buffers 2 256k; }}
 }}
 """
+
+
+def command_line(address):
+    with open("/proc/cpuinfo") as file:
+        megahertz = re.search(r"^cpu MHz\s*: ([\d.]+)", file.read(), re.MULTILINE)
+    return COMMAND_LINE.format(khz=round(float(megahertz[1]) * 1000)) + f" address={address}"
 
 
 def run(*command, cwd):
