@@ -18,6 +18,7 @@ from ethernet import ADDRESS4, ADDRESS6, HOST4, HOST6, get, listener
 
 TOTAL_RETRANSMISSIONS = 100  # where struct tcp_info has them
 FRAME_MAX = 1514
+FIN, ACK = 0x01, 0x10
 ECHO4, ECHO4_REPLY, ECHO6, ECHO6_REPLY = 8, 0, 128, 129
 
 
@@ -133,6 +134,37 @@ def lets_a_client_come_back_from_the_same_port():
                 assert retransmissions == 0, f"{address}: {retransmissions} retransmissions"
 
 
+def acknowledges_an_end_that_comes_again():
+    """The client's, of a connection that is over for the machine: so it is when the machine's last acknowledgement is lost."""
+    def tcp(frame):
+        """Source port, sequence number, acknowledgement, flags; None of anything else."""
+        is_tcp = frame[12:14] == b"\x08\x00" and frame[23] == socket.IPPROTO_TCP
+        return struct.unpack("!HxxIIxB", frame[34:48]) if is_tcp else None
+
+    def wait_for(of_machine, wanted):
+        found = []
+        lab.wait_until(lambda: found.extend(frame for frame in ethernet.frames(wire, of_machine)
+                                            if tcp(frame) and wanted(*tcp(frame))) or found, "a segment")
+        return found[-1]
+
+    with listener() as wire, ethernet.www(ramdisk) as machine:
+        machine.wait_for("jitsu: ready")
+        with socket.create_connection((ADDRESS4, 80), lab.PATIENCE) as connection:
+            connection.sendall(b"GET /small HTTP/1.0\r\n\r\n")
+            while connection.recv(4096):
+                pass
+            ethernet.frames(wire)
+        end = bytearray(wait_for(False, lambda port, number, acknowledged, flags: flags & FIN))
+        _, number, sent, _ = tcp(end)
+        end[50:52] = bytes(2)
+        pseudo = end[26:34] + struct.pack("!HH", socket.IPPROTO_TCP, len(end) - 34)
+        end[50:52] = struct.pack("!H", ethernet.checksum(bytes(pseudo + end[34:])))
+        for _ in range(3):  # the first time it may be the acknowledgement that is not lost
+            wire.send(end)
+            wait_for(True, lambda port, its_number, acknowledged, flags: port == 80 and flags == ACK and
+                     its_number == sent and acknowledged == (number + 1) % 2**32)
+
+
 def sequence_numbers_cannot_be_foreseen():
     """Of connections from the same port, over several boots: no two numbers are near each other."""
     numbers = []
@@ -161,6 +193,7 @@ try:
     lab.run(announces_itself_before_it_is_ready, does_without_ipv4, answers_pings, serves("serves_both_families"),
             serves("serves_without_offload", "csum=off", "guest_csum=off", "gso=off"),
             serves("serves_without_event_index", "event_idx=off"), leaves_the_cutting_of_segments_to_the_device,
-            refuses_other_ports, lets_a_client_come_back_from_the_same_port, sequence_numbers_cannot_be_foreseen)
+            refuses_other_ports, lets_a_client_come_back_from_the_same_port,
+            acknowledges_an_end_that_comes_again, sequence_numbers_cannot_be_foreseen)
 finally:
     shutil.rmtree(directory, ignore_errors=True)

@@ -16,6 +16,14 @@ struct tcp_pcb;
 u32_t network_initial_sequence(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
                                u16_t remote_port);
 
+/* A number for the connection that nobody outside can foresee: others' differ. */
+uint64_t network_connection_hash(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
+                                 u16_t remote_port);
+
+/* May a segment of no known connection go to the listener on its port, as far as connections that
+ * are over are concerned? Else it has been answered. */
+bool time_wait_admits(const struct tcp_hdr *header);
+
 /* May a segment of no known connection go to the listener on its port? Else it is dropped. */
 bool network_admits(const struct tcp_hdr *header);
 

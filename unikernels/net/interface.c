@@ -181,7 +181,7 @@ static void frame_received(unsigned number, void *bytes, uint32_t length, bool c
         device->driver->release(device, number);
         return;
     }
-    time_wait_make_way(bytes, length);
+    time_wait_collect();
     struct pbuf *pbuf = wrap(number, bytes, (uint16_t)length);
     if (!pbuf)
         return;

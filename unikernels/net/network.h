@@ -43,10 +43,11 @@ void streams_stop(void);
 /* Bytes of all connections since the start: taken from clients, and sent to them. */
 void streams_bytes(uint64_t *received, uint64_t *sent);
 
-/* time_wait.c: forgets the ended connection that a frame, if it is a SYN, opens anew; and the
- * oldest of too many ended ones. */
-void time_wait_make_way(const uint8_t *frame, size_t length);
-void time_wait_limit(void);
+/* time_wait.c: takes the connections that are over from lwIP; forgets those that have been over for
+ * long enough, while it has any. */
+void time_wait_collect(void);
+void time_wait_run(void);
+bool time_wait_is_needed(void);
 
 /* How many bytes of TCP's data a frame carries, and whether the device takes segments with more, to
  * cut them itself. */

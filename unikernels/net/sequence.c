@@ -46,8 +46,8 @@ static uint64_t sip_hash(const uint64_t key[2], const uint64_t *words, size_t co
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-u32_t network_initial_sequence(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
-                               u16_t remote_port)
+uint64_t network_connection_hash(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
+                                 u16_t remote_port)
 {
     static uint64_t key[2];
     struct {
@@ -65,6 +65,12 @@ u32_t network_initial_sequence(const ip_addr_t *local, u16_t local_port, const i
         connection.local[0] = ip_2_ip4(local)->addr;
         connection.remote[0] = ip_2_ip4(remote)->addr;
     }
-    uint64_t hash = sip_hash(key, (const uint64_t *)&connection, sizeof connection / 8);
+    return sip_hash(key, (const uint64_t *)&connection, sizeof connection / 8);
+}
+
+u32_t network_initial_sequence(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
+                               u16_t remote_port)
+{
+    uint64_t hash = network_connection_hash(local, local_port, remote, remote_port);
     return (u32_t)(hash + clock_now() / CLOCK_TICK);
 }

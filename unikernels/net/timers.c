@@ -11,13 +11,13 @@
 
 static bool tcp_needed(void)
 {
-    return tcp_active_pcbs || tcp_tw_pcbs;
+    return tcp_active_pcbs || tcp_tw_pcbs || time_wait_is_needed();
 }
 
 static void run_tcp(void)
 {
     tcp_tmr();
-    time_wait_limit();
+    time_wait_run();
 }
 
 static bool always(void)
