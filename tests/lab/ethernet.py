@@ -43,8 +43,8 @@ def www(ramdisk, features=(), options=OPTIONS):
 @contextlib.contextmanager
 def listener():
     """A socket that gets every frame on the wire, and sends some."""
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERNET_ALL)) as wire:
-        wire.bind(("tap0", 0))
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as wire:  # so that it gets none of another wire's before
+        wire.bind(("tap0", ETHERNET_ALL))
         yield wire
 
 
