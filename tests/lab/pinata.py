@@ -69,6 +69,7 @@ def knows_the_time_after_a_pause():
 
 
 with tempfile.TemporaryDirectory(prefix="jitsu-lab-") as directory:
+    pinata.directory = directory
     anchor = pinata.anchor = certificates.self_signed(directory, "trust anchor")
     me = anchor.sign("pinata")
     friend = anchor.sign("friend")

@@ -79,6 +79,7 @@ def context(side, identity=None, authority=None, oldest=ssl.TLSVersion.TLSv1_2,
     made = ssl.SSLContext(side)
     made.check_hostname = False
     made.verify_mode = ssl.CERT_REQUIRED
+    made.keylog_filename = os.path.join(directory, "keys")
     made.load_verify_locations(cadata=(authority or anchor).text().decode())
     if identity:
         made.load_cert_chain(identity.certificate, identity.key)
@@ -432,6 +433,21 @@ def shows_its_page(machine):
     assert ethernet.get(machine.address, "/ca.pem") == anchor.text()
 
 
+def keeps_nothing_that_is_over(machine):
+    """In the memory of a machine there is neither what connections were encrypted with, nor a second copy of what it holds."""
+    path = os.path.join(directory, "memory")
+    machine.command("pmemsave", val=0, size=MEMORY << 20, filename=path)
+    with open(path, "rb") as file:
+        memory = file.read()
+    os.unlink(path)
+    with open(os.path.join(directory, "keys")) as file:
+        secrets = {bytes.fromhex(line.split()[2]) for line in file if line.startswith("CLIENT_RANDOM")}
+    assert len(secrets) > 30 and all(len(secret) == 48 for secret in secrets)
+    assert not any(secret in memory for secret in secrets), "a connection's master secret is still there"
+    for held in (SECRET, me.text("key").split(b"\n")[1]):
+        assert memory.count(held) == 1, f"{held} is there {memory.count(held)} times"
+
+
 def on(kind):
     """The tests for one kind."""
 
@@ -447,6 +463,8 @@ def on(kind):
                 test(machine)
                 print(f"ok {kind}: {test.__name__} ({time.monotonic() - begun:.1f} s)")
                 assert not any(SECRET in frame for frame in ethernet.frames(wire)), "the secret was on the wire"
+            if kind == "pvh":
+                keeps_nothing_that_is_over(machine)
             refuses_those_who_are_too_many(machine)
             gives_its_secret_to_the_right_ones(machine)
 

@@ -238,6 +238,8 @@ void stream_read(struct stream *stream)
 
 struct stream_address stream_peer(const struct stream *stream)
 {
+    if (!stream->pcb)
+        return (struct stream_address){0};
     return network_address(&stream->pcb->remote_ip, stream->pcb->remote_port);
 }
 

@@ -50,7 +50,7 @@ struct stream_address {
     uint16_t port;
 };
 
-/* The other end of the connection. */
+/* The other end of the connection; all zero if that has been lost already. */
 struct stream_address stream_peer(const struct stream *stream);
 
 /* Writes the address, without the port, as people do (RFC 5952). Returns `text`. */
