@@ -3,6 +3,7 @@
 
 #include "jitsu/application.h"
 #include "jitsu/http.h"
+#include "jitsu/options.h"
 
 static void answer(const struct http_request *request, struct http_response *response)
 {
@@ -14,6 +15,6 @@ static void answer(const struct http_request *request, struct http_response *res
 
 void application_main(void)
 {
-    http_listen(80, answer);
+    http_listen((uint16_t)option_number("port", 80, 1, 65535), answer);
     network_serve();
 }
