@@ -393,6 +393,7 @@ bool stream_take(struct tcp_pcb *pcb, struct pbuf *data, bool client_ended)
     stream->state = handler->opened(stream);
     if (!stream->state) {
         tcp_err(pcb, NULL);
+        recovery_attach(NULL, pcb);
         discard(stream);
         return false;
     }
