@@ -63,11 +63,14 @@ def start(kind, files, archive=cpio, options=None, extra=()):
 
 
 def expect_report(machine, port, text, peer=r"[0-9a-f.:]+", peer_port=r"\d+"):
-    """Waits for the machine's line about an attempt, of which `text` is the pattern."""
-    line = re.compile(rf"^pinata: port {port}, {peer} port {peer_port}: (.*?)\r?\n", re.MULTILINE)
-    while not (found := line.search(machine.console.decode(errors="replace"))):
+    """Waits for the machine's line about an attempt, of which `text` is the pattern. The line is forgotten then: a later attempt
+    may come from the same port."""
+    line = re.compile(rf"^pinata: port {port}, {peer} port {peer_port}: (.*?)\r?\n".encode(), re.MULTILINE)
+    while not (found := line.search(machine.console)):
         assert machine.read_console(), f"the machine ended:\n{machine.console.decode(errors='replace')}"
-    assert re.match(text, found[1]), f"'{found[1]}' where '{text}' was expected"
+    machine.console = machine.console[:found.start()] + machine.console[found.end():]
+    told = found[1].decode(errors="replace")
+    assert re.match(text, told), f"'{told}' where '{text}' was expected"
 
 
 def forget_reports(machine):
