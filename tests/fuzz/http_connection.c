@@ -45,6 +45,19 @@ static void begin(size_t room)
     http_listen(80, answer);
 }
 
+/* Lets the client take all that is still to come. */
+static size_t take_rest(struct client *client)
+{
+    size_t before, length;
+
+    do {
+        client_received(client, &before);
+        client_acknowledge(client, SIZE_MAX);
+        client_received(client, &length);
+    } while (length > before);
+    return length;
+}
+
 /* Everything at once, and room for all answers. */
 static uint8_t *converse_at_once(const uint8_t *bytes, size_t length, size_t *received_length)
 {
@@ -52,14 +65,7 @@ static uint8_t *converse_at_once(const uint8_t *bytes, size_t length, size_t *re
     struct client *client = client_connect();
     client_send(client, bytes, length);
     client_end(client);
-    while (client_state(client) == CLIENT_CONNECTED) {
-        size_t before, after;
-        client_received(client, &before);
-        client_acknowledge(client, SIZE_MAX);
-        client_received(client, &after);
-        if (after == before)
-            break;
-    }
+    take_rest(client);
     if (client_state(client) != CLIENT_CLOSED)
         abort();
     const uint8_t *received = client_received(client, received_length);
@@ -95,19 +101,6 @@ static struct client *converse(const uint8_t *bytes, size_t length, bool *may_en
         client_reset(client);
     client_end(client);
     return client;
-}
-
-/* Lets the client take all that is still to come. */
-static size_t take_rest(struct client *client)
-{
-    size_t before, length;
-
-    do {
-        client_received(client, &before);
-        client_acknowledge(client, SIZE_MAX);
-        client_received(client, &length);
-    } while (length > before);
-    return length;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)

@@ -126,6 +126,28 @@ static void answers_a_client_that_ends_its_half(void **state)
     client_free(client);
 }
 
+static void keeps_a_client_that_has_ended_until_it_has_all(void **state)
+{
+    (void)state;
+    start(1, "");
+    struct client *client = client_connect();
+    client_say(client, GET GET);
+    client_end(client);
+    assert_int_equal(client_state(client), CLIENT_SHUT);
+    struct client *refused = client_connect();
+    assert_int_equal(client_state(refused), CLIENT_ABORTED);
+    client_acknowledge(client, ROOM);
+    assert_int_equal(client_state(client), CLIENT_CLOSED);
+    struct client *vanished = client_connect();
+    client_say(vanished, GET);
+    client_end(vanished);
+    machine_pass(6);
+    assert_int_equal(client_state(vanished), CLIENT_ABORTED);
+    client_free(client);
+    client_free(refused);
+    client_free(vanished);
+}
+
 static void ends_a_connection_after_its_last_answer(void **state)
 {
     (void)state;
@@ -336,6 +358,7 @@ int main(void)
         cmocka_unit_test(answers_requests_in_pieces_and_in_a_row),
         cmocka_unit_test(sends_large_answers_bit_by_bit),
         cmocka_unit_test(answers_a_client_that_ends_its_half),
+        cmocka_unit_test(keeps_a_client_that_has_ended_until_it_has_all),
         cmocka_unit_test(ends_a_connection_after_its_last_answer),
         cmocka_unit_test(does_not_wait_for_ever_for_a_client_to_end),
         cmocka_unit_test(ends_idle_clients),

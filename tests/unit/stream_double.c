@@ -213,6 +213,16 @@ void stream_read(struct stream *stream)
     finish(client);
 }
 
+/* Where both have ended and all has arrived, the connection is over. */
+static void settle(struct client *client)
+{
+    if (client->is_gone || client->inside > 0 || client->client_state != CLIENT_SHUT ||
+        !client->end_reported || client->acknowledged < client->received_length)
+        return;
+    client->client_state = CLIENT_CLOSED;
+    finish(client);
+}
+
 /* --- what the test calls --- */
 
 void machine_start(const struct stream_machine *settings)
@@ -241,6 +251,7 @@ void machine_pass(double seconds)
         handler->expired(&client->stream, client->state);
         client->inside--;
         finish(client);
+        settle(client);
     }
 }
 
@@ -290,6 +301,7 @@ void client_end(struct client *client)
     client->has_ended = true;
     if (!client->is_gone)
         stream_read(&client->stream);
+    settle(client);
 }
 
 void client_reset(struct client *client)
@@ -303,13 +315,14 @@ void client_acknowledge(struct client *client, size_t count)
     size_t unacknowledged = client->received_length - client->acknowledged;
 
     client->acknowledged += count < unacknowledged ? count : unacknowledged;
-    if (client->is_gone || !client->wants_room)
-        return;
-    client->wants_room = false;
-    client->inside++;
-    handler->writable(&client->stream, client->state);
-    client->inside--;
-    finish(client);
+    if (!client->is_gone && client->wants_room) {
+        client->wants_room = false;
+        client->inside++;
+        handler->writable(&client->stream, client->state);
+        client->inside--;
+        finish(client);
+    }
+    settle(client);
 }
 
 const uint8_t *client_received(const struct client *client, size_t *length)

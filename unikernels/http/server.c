@@ -90,15 +90,13 @@ static void expect_request(struct connection *connection)
 }
 
 /* All is said. The client ends the connection after us, so that a reset for what it may still send
- * does not take our last bytes from it. */
+ * does not take our last bytes from it; or it has ended its half, and the connection is over once it
+ * has got all. */
 static void drain(struct connection *connection)
 {
     connection->phase = DRAINING;
     stream_shutdown(connection->stream);
-    if (connection->client_ended)
-        stream_close(connection->stream);
-    else
-        wait_for_client(connection);
+    wait_for_client(connection);
 }
 
 /* Sends of the answer what there is room for. Returns whether that was all. */
@@ -255,7 +253,9 @@ static void ended(struct stream *stream, void *state)
     struct connection *connection = state;
 
     connection->client_ended = true;
-    if (connection->phase != SENDING)
+    if (connection->phase == READING)
+        drain(connection);
+    else if (connection->phase == DRAINING)
         stream_close(stream);
 }
 

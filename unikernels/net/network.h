@@ -49,6 +49,9 @@ void time_wait_collect(void);
 void time_wait_run(void);
 bool time_wait_is_needed(void);
 
+/* closing.c: resets the oldest of too many connections that the application has let go of. */
+void closing_limit(void);
+
 /* How many bytes of TCP's data a frame carries, and whether the device takes segments with more, to
  * cut them itself. */
 size_t network_segment_size(bool ipv6);

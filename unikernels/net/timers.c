@@ -17,6 +17,7 @@ static bool tcp_needed(void)
 static void run_tcp(void)
 {
     tcp_tmr();
+    closing_limit();
     time_wait_run();
 }
 

@@ -79,7 +79,8 @@ size_t stream_write(struct stream *stream, const void *bytes, size_t length, uns
 /* Offers again what `received` did not take, at once if there is any. */
 void stream_read(struct stream *stream);
 
-/* Sends the end of the stream after what was written. The client may go on sending. */
+/* Sends the end of the stream after what was written. The client may go on sending; if it has ended
+ * too, the connection is over, without a call of stream_close(), once it has all. */
 void stream_shutdown(struct stream *stream);
 
 /* Lets go of the connection: what was written is still sent, then the end; what still comes is
