@@ -121,6 +121,7 @@ class Machine(Running):
                  forwards=1, extra=()):
         """`memory`: in MB; `more`: options besides; `forwards`: how many of the host's ports lead to its port 80."""
         lab.need(QEMU)
+        self.image = image
         self.directory = tempfile.mkdtemp(prefix="jitsu-lab-")
         control = os.path.join(self.directory, "qmp")
         command = [QEMU, "-M", "microvm,acpi=off,pic=off,pit=off,rtc=off,isa-serial=on,x-option-roms=off",
@@ -163,6 +164,13 @@ class Machine(Running):
                 raise AssertionError(f"{name}: {answer['error']}")
             if "return" in answer:
                 return answer["return"]
+
+    def free_memory(self):
+        """Bytes of its heap that are free, read from its memory."""
+        symbols = subprocess.run(["nm", self.image + ".debug"], capture_output=True, text=True, check=True).stdout
+        address = re.search(r"^([0-9a-f]+) \w free_bytes(\.\w+)*$", symbols, re.MULTILINE).group(1)
+        word = self.command("human-monitor-command", **{"command-line": f"xp /gx 0x{address}"})
+        return int(word.rpartition("0x")[2], 16)
 
     def wait_until_ready(self):
         """Waits for the announcement, and finds the ports at which the machine's port 80 is to be had."""
