@@ -316,6 +316,7 @@ def flights(machine, port):
             lengths.append(len(flight))
             handshake.raw.sendall(flight)
         everything(handshake.raw)
+    expect_report(machine, port, "the secret was sent", peer_port=handshake.own)
     return lengths
 
 
