@@ -490,7 +490,18 @@ def on(kind):
             machine.wait_for("jitsu: ready")
             must_fail(machine, SERVER, hit_server(machine, identity=friend), "the certificate has expired", "EXPIRED")
 
-    tests = [is_hit, speaks_rsa, says_what_is_wrong_with_its_boot_module, judges_by_the_time_that_it_is_told]
+    def warns_of_a_certificate_that_others_will_refuse():
+        for identity, problem in ((stranger, "is not from the trust anchor"), (early, "is not valid yet"),
+                                  (expired, "has expired")):
+            with start(kind, contents(identity, anchor)) as machine:
+                machine.wait_for(f"pinata: others will refuse cert.pem: the certificate {problem}")
+                machine.wait_for("jitsu: ready")
+        with start(kind, contents(friend_below, anchor)) as machine:
+            machine.wait_for("jitsu: ready")
+            assert b"pinata:" not in machine.console
+
+    tests = [is_hit, speaks_rsa, says_what_is_wrong_with_its_boot_module, judges_by_the_time_that_it_is_told,
+             warns_of_a_certificate_that_others_will_refuse]
     for test in tests:
         test.__name__ = f"{kind}_{test.__name__}"
     return tests

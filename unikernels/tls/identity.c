@@ -142,12 +142,21 @@ struct tls_identity *tls_identity_open(const struct tls_text texts[TLS_PARTS], e
 
 const char *tls_identity_doubt(const struct tls_identity *identity)
 {
-    uint32_t flags = 0;
+    const mbedtls_x509_crt *certificate = &identity->chain;
+    const mbedtls_x509_buf *authority = &identity->authority.subject_raw;
+    const mbedtls_x509_buf *issuer;
 
-    mbedtls_x509_crt_verify_with_profile((mbedtls_x509_crt *)&identity->chain,
-                                         (mbedtls_x509_crt *)&identity->authority, NULL,
-                                         &mbedtls_x509_crt_profile_next, NULL, &flags, NULL, NULL);
-    return flags ? problem_of_certificate(flags) : NULL;
+    do {
+        if (mbedtls_x509_time_is_past(&certificate->valid_to))
+            return problem_of_certificate(MBEDTLS_X509_BADCERT_EXPIRED);
+        if (mbedtls_x509_time_is_future(&certificate->valid_from))
+            return problem_of_certificate(MBEDTLS_X509_BADCERT_FUTURE);
+        issuer = &certificate->issuer_raw;
+        certificate = certificate->next;
+    } while (certificate);
+    if (issuer->len != authority->len || memcmp(issuer->p, authority->p, issuer->len) != 0)
+        return problem_of_certificate(MBEDTLS_X509_BADCERT_NOT_TRUSTED);
+    return NULL;
 }
 
 const mbedtls_ssl_config *identity_settings(const struct tls_identity *identity, enum tls_side side)

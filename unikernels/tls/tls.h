@@ -32,8 +32,8 @@ struct tls_text {
 struct tls_identity *tls_identity_open(const struct tls_text texts[TLS_PARTS], enum tls_part *part,
                                        const char **problem);
 
-/* Why others will refuse the identity's own certificate as of now, or NULL if nothing is wrong with
- * it. The clock must have been told the time (clock_wall()). */
+/* Why others will refuse the identity's own certificate as of now, as far as its times and its
+ * issuer's name tell, or NULL. The clock must have been told the time (clock_wall()). */
 const char *tls_identity_doubt(const struct tls_identity *identity);
 
 struct tls;
