@@ -90,17 +90,11 @@ uint64_t port_run(struct port *port)
     }
     run_services(port);
     port_drop_old(port);
+    port_connections_run(port);
     TAILQ_FOREACH(service, &port->active, in_active)
     port_wake_up(port, earliest(service));
     port_wake_up(port, port->deaf_until);
     return port->next;
-}
-
-static void timer_fired(evutil_socket_t descriptor, short what, void *argument)
-{
-    (void)descriptor;
-    (void)what;
-    port_run(argument);
 }
 
 /* --- in and out --- */
@@ -131,20 +125,40 @@ static void be_deaf(struct port *port)
     port_wake_up(port, port->deaf_until);
 }
 
-static void readable(evutil_socket_t descriptor, short what, void *argument)
+/* Returns whether the device had no more. */
+static bool read_frames(struct port *port)
 {
-    struct port *port = argument;
-    (void)what;
     for (int turn = 0; turn < FRAMES_PER_TURN; turn++) {
-        ssize_t length = read(descriptor, port->frame, sizeof port->frame);
+        ssize_t length = read(port->descriptor, port->frame, sizeof port->frame);
         if (length > 0) {
+            port->is_drained = false;
             port_receive(port, port->frame, (size_t)length);
         } else {
             if (length == 0 || (errno != EAGAIN && errno != EINTR))
                 be_deaf(port);
-            return;
+            port->is_drained = true;
+            port->batch++;
+            return true;
         }
     }
+    return false;
+}
+
+static void readable(evutil_socket_t descriptor, short what, void *argument)
+{
+    (void)descriptor;
+    (void)what;
+    read_frames(argument);
+}
+
+static void timer_fired(evutil_socket_t descriptor, short what, void *argument)
+{
+    struct port *port = argument;
+    (void)descriptor;
+    (void)what;
+    if (port->deaf_until == NEVER)
+        read_frames(port);
+    port_run(port);
 }
 
 /* --- life --- */
@@ -168,13 +182,17 @@ struct port *port_new(struct event_base *base, int descriptor, const struct port
     port->address4 = identity->address;
     port->address6 = neighbour_link_local(port->mac);
     port->next = port->deaf_until = NEVER;
+    port->is_drained = true;
+    port->batch = 1;
     TAILQ_INIT(&port->frames);
     TAILQ_INIT(&port->active);
+    TAILQ_INIT(&port->half_open);
+    TAILQ_INIT(&port->established);
     port->readable = event_new(base, descriptor, EV_READ | EV_PERSIST, readable, port);
     port->timer = evtimer_new(base, timer_fired, port);
     if (table_init(&port->by_mac) != 0 || table_init(&port->by_address) != 0 ||
-        table_init(&port->openings) != 0 || !port->readable || !port->timer ||
-        event_add(port->readable, NULL) != 0) {
+        table_init(&port->openings) != 0 || table_init(&port->connections) != 0 ||
+        !port->readable || !port->timer || event_add(port->readable, NULL) != 0) {
         port_free(port);
         return NULL;
     }
@@ -192,6 +210,7 @@ void port_free(struct port *port)
     table_clear(&port->by_mac);
     table_clear(&port->by_address);
     table_clear(&port->openings);
+    table_clear(&port->connections);
     descriptor_close(&port->descriptor);
     free(port);
 }

@@ -43,9 +43,14 @@ struct port_callbacks {
     void (*stopped)(void *owner, uint32_t cut, uint64_t moment);
 };
 
-/* Held frames are dropped, the oldest first, when there are more; each at least 1. */
 struct port_limits {
+    /* Held frames are dropped, the oldest first, when there are more; each at least 1. */
     size_t frames_per_service, frames_total;
+    /* Connections that the port has accepted and not handed over. Beyond these, and beyond so many
+     * whose client has not shown that it exists, new ones are answered with SYN cookies: they cost
+     * nothing until the client answers, and are dropped then if there is still no room. */
+    size_t connections_per_service, connections_total, half_open_total;
+    /* Of frames and of the connections' data. What a client sends beyond is not acknowledged. */
     size_t bytes_total;
 };
 
@@ -72,6 +77,15 @@ enum port_ready {
     PORT_READY_TCP,      /* it accepts a connection to `ready_port`, which the port attempts */
 };
 
+/* What becomes of TCP segments that open connections to the service's ports. */
+enum port_hold {
+    PORT_DELAY, /* they are held like everything else */
+    /* The port accepts the connection in the machine's stead, keeps up to 64 KiB of what the client
+     * sends, and hands it over by the conduit, which port_service_conduit() must have opened by the
+     * time that the machine says that it is ready. */
+    PORT_HANDOFF,
+};
+
 struct port_machine {
     uint8_t mac[PORT_MAC_SIZE];
     const struct address *addresses; /* at least one */
@@ -84,6 +98,7 @@ struct port_machine {
     const struct prefix *summon_from;
     size_t summon_from_count;
     uint8_t ready; /* enum port_ready */
+    uint8_t hold;  /* enum port_hold */
     uint16_t ready_port;
 };
 
@@ -136,22 +151,30 @@ void port_service_refuse(struct port_service *service, bool refuse);
  * its connections had done something; 0: never. */
 uint64_t port_service_last_use(const struct port_service *service);
 
-/* Open connections, as the machine told last, at most a second ago; 0 without a conduit. */
+/* Open connections: the port's, and the machine's as it told last, at most a second ago (none
+ * without a conduit). */
 size_t port_service_connections(const struct port_service *service);
 
-/* Drops what is held, frees it. */
+/* Connections that machines of the service have taken over, ever. */
+uint64_t port_service_handed_over(const struct port_service *service);
+
+/* Drops what is held, resets the port's connections, frees it. */
 void port_service_free(struct port_service *service);
 
 /* For metrics, over all services. */
 struct port_statistics {
-    size_t frames, bytes; /* held now */
-    uint64_t held;        /* frames that ever were */
-    uint64_t repeated;    /* TCP segments that opened a connection once more: not held again */
-    uint64_t released;    /* frames that went to machines */
-    uint64_t dropped;     /* held frames that never did: over the limits, or too old */
-    uint64_t refused;     /* answered with a reset or ICMP */
-    uint64_t not_sent;    /* frames that the device did not take */
-    uint64_t strange;     /* frames of the conduit that were not of a machine's */
+    size_t frames, bytes;          /* held now; bytes of connections' data, too */
+    size_t connections, half_open; /* the port's now; those whose client has not answered yet */
+    uint64_t accepted;             /* connections whose client has answered, ever */
+    uint64_t handed_over;
+    uint64_t cookies;  /* sent */
+    uint64_t held;     /* frames that ever were */
+    uint64_t repeated; /* TCP segments that opened a connection once more: not held again */
+    uint64_t released; /* frames that went to machines */
+    uint64_t dropped;  /* held frames that never did: over the limits, or too old */
+    uint64_t refused;  /* answered with a reset or ICMP */
+    uint64_t not_sent; /* frames that the device did not take */
+    uint64_t strange;  /* frames of the conduit that were not of a machine's */
 };
 void port_statistics(const struct port *port, struct port_statistics *statistics);
 

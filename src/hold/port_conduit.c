@@ -1,5 +1,8 @@
 /* What is said to a machine that speaks the conduit, and what it says. One message is under way at
  * a time; what else there is to say waits as something due. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "hold/port_private.h"
 
 static void transmit(void *owner, const uint8_t *payload, size_t length)
@@ -29,6 +32,10 @@ void port_conduit_end(struct port_service *service)
     if (!conduit->is_open)
         return;
     service->port->statistics.strange += conduit->link.dropped;
+    /* The machine may have taken it, and may have spoken to the client. */
+    if (conduit->leaving)
+        port_connection_reset(conduit->leaving);
+    free(conduit->take);
     conduit_link_end(&conduit->link);
     *conduit = (struct port_conduit){0};
     port_service_due(service, MATTER_CONDUIT, NEVER);
@@ -42,11 +49,65 @@ static void say(struct port_service *service, enum conduit_type type, size_t len
     conduit_link_send(&conduit->link, (uint8_t)type, conduit->body, length, service->port->now);
 }
 
+static size_t write_take(const struct connection *connection, uint8_t *body)
+{
+    bool has_ended = connection->flags & CONDUIT_CLIENT_ENDED;
+    struct conduit_take take = {
+        .id = connection->id,
+        .family = connection->client.family == AF_INET ? 4 : 6,
+        .state = connection->state,
+        .flags = connection->flags,
+        .send_scale = connection->send_scale,
+        .client_segment_max = connection->segment_max,
+        .machine_port = connection->machine_port,
+        .client_port = connection->client_port,
+        .send_next = connection->first + 1,
+        .receive_next = connection->receive_next,
+        .send_window = connection->send_window,
+        .receive_window = (uint32_t)(CONDUIT_WINDOW - connection->length - has_ended),
+        .round_trip = connection->round_trip,
+        .data = connection->data,
+        .data_length = connection->length,
+    };
+    memcpy(take.machine_address, connection->machine.bytes, sizeof take.machine_address);
+    memcpy(take.client_address, connection->client.bytes, sizeof take.client_address);
+    return conduit_write_take(&take, body, CONDUIT_TAKE_MAX);
+}
+
+static void hand_over_next(struct port_service *service)
+{
+    struct port_conduit *conduit = &service->conduit;
+    struct connection *connection;
+
+    while ((connection = TAILQ_FIRST(&service->connections)) != NULL) {
+        if (!conduit->take)
+            conduit->take = malloc(CONDUIT_TAKE_MAX);
+        size_t length = conduit->take ? write_take(connection, conduit->take) : 0;
+        if (length > 0) {
+            conduit->leaving = connection;
+            conduit_link_send(&conduit->link, CONDUIT_TAKE, conduit->take, length,
+                              service->port->now);
+            return;
+        }
+        port_connection_reset(connection);
+    }
+    free(conduit->take);
+    conduit->take = NULL;
+    conduit->hands_over = false;
+    conduit->settled_due = true;
+}
+
 static void say_next(struct port_service *service)
 {
     struct port_conduit *conduit = &service->conduit;
     if (conduit_link_is_busy(&conduit->link))
         return;
+    if (conduit->hands_over && !conduit->stop_due) {
+        if (!conduit->leaving)
+            hand_over_next(service);
+        if (conduit->hands_over)
+            return;
+    }
     if (conduit->stop_due) {
         const struct conduit_stop stop = {.deadline = conduit->stop_deadline};
         conduit->stop_due = false;
@@ -77,7 +138,10 @@ void port_conduit_run(struct port_service *service)
 
 void port_conduit_settle(struct port_service *service)
 {
-    service->conduit.settled_due = true;
+    struct port_conduit *conduit = &service->conduit;
+    if (!(conduit->features & CONDUIT_CAN_TAKE))
+        port_connections_reset(service);
+    conduit->hands_over = true;
     go_on(service);
 }
 
@@ -108,6 +172,34 @@ static bool receive_hello(struct port_service *service, const struct conduit_hel
     return true;
 }
 
+static void receive_taken(struct port_service *service, const struct conduit_taken *taken)
+{
+    struct port_conduit *conduit = &service->conduit;
+    struct connection *connection = conduit->leaving;
+    if (!connection || connection->id != taken->id)
+        return;
+    conduit->leaving = NULL;
+    switch (taken->outcome) {
+    case CONDUIT_DONE:
+        service->handed_over++;
+        service->port->statistics.handed_over++;
+        port_release_queue(&connection->late);
+        port_connection_free(connection);
+        break;
+    case CONDUIT_HAS_IT:
+        port_release_queue(&connection->late);
+        port_connection_free(connection);
+        break;
+    case CONDUIT_NO_MORE:
+        /* Those that are left wait for its next start. */
+        conduit->hands_over = false;
+        break;
+    default:
+        port_connection_reset(connection);
+        break;
+    }
+}
+
 /* Bytes that came or went are use; that a connection was reset at its end is not. */
 static void receive_load(struct port_service *service, const struct conduit_load *load)
 {
@@ -123,6 +215,8 @@ static bool receive_stopped(struct port_service *service, const struct conduit_s
     const struct port *port = service->port;
     if (!port->callbacks.stopped)
         return true;
+    /* The owner may end the conduit. */
+    conduit_link_flush(&service->conduit.link);
     port->callbacks.stopped(service->owner, stopped->cut, port->now);
     return false;
 }
@@ -131,6 +225,7 @@ static bool receive_stopped(struct port_service *service, const struct conduit_s
 static bool handle(struct port_service *service, const struct conduit_message *message)
 {
     struct conduit_hello hello;
+    struct conduit_taken taken;
     struct conduit_load load;
     struct conduit_stopped stopped;
 
@@ -138,6 +233,10 @@ static bool handle(struct port_service *service, const struct conduit_message *m
     case CONDUIT_HELLO:
         return !conduit_read_hello(&hello, message->body, message->length) ||
                receive_hello(service, &hello);
+    case CONDUIT_TAKEN:
+        if (conduit_read_taken(&taken, message->body, message->length))
+            receive_taken(service, &taken);
+        return true;
     case CONDUIT_LOAD:
         if (conduit_read_load(&load, message->body, message->length))
             receive_load(service, &load);
@@ -159,8 +258,6 @@ bool port_conduit_receive(struct port_service *service, const struct packet *pac
 
     if (has_come) {
         conduit_link_accept(link);
-        /* At once: the owner may end the conduit. */
-        conduit_link_flush(link);
         if (!handle(service, &message))
             return false;
     }

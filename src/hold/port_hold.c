@@ -18,7 +18,7 @@ static void forget(struct held_frame *frame)
 {
     struct port_service *service = frame->service;
     struct port *port = service->port;
-    TAILQ_REMOVE(&service->frames, frame, of_service);
+    TAILQ_REMOVE(frame->queue, frame, of_service);
     TAILQ_REMOVE(&port->frames, frame, of_port);
     if (frame->is_opening)
         table_remove(&port->openings, &frame->opening);
@@ -35,10 +35,10 @@ void port_drop(struct held_frame *frame)
     forget(frame);
 }
 
-void port_drop_held(struct port_service *service)
+void port_drop_queue(struct held_frame_queue *queue)
 {
-    while (!TAILQ_EMPTY(&service->frames))
-        port_drop(TAILQ_FIRST(&service->frames));
+    while (!TAILQ_EMPTY(queue))
+        port_drop(TAILQ_FIRST(queue));
 }
 
 void port_drop_old(struct port *port)
@@ -51,19 +51,6 @@ void port_drop_old(struct port *port)
 }
 
 /* --- in --- */
-
-static uint64_t hash_of(const struct port *port, const struct packet *packet)
-{
-    struct {
-        uint8_t addresses[2][16];
-        uint16_t ports[2];
-    } key;
-    memcpy(key.addresses[0], packet->ip.source.bytes, sizeof key.addresses[0]);
-    memcpy(key.addresses[1], packet->ip.destination.bytes, sizeof key.addresses[1]);
-    key.ports[0] = packet->tcp.source_port;
-    key.ports[1] = packet->tcp.destination_port;
-    return siphash(&port->key, &key, sizeof key);
-}
 
 /* The segment that opened the same connection, held already. */
 static struct held_frame *find_opening(const struct port *port, const struct packet *packet,
@@ -100,19 +87,52 @@ static bool is_repeated(struct port *port, const struct packet *packet, uint64_t
     return true;
 }
 
+void port_drop_opening(struct port *port, const struct packet *packet)
+{
+    struct packet found;
+    struct held_frame *frame = find_opening(port, packet, port_flow_hash(port, packet), &found);
+    if (frame)
+        port_drop(frame);
+}
+
 /* Drops the oldest until there is room for one more. */
 static bool make_room(struct port_service *service, size_t length)
 {
     struct port *port = service->port;
     const struct port_limits *limits = &port->limits;
-    if (length > limits->bytes_total)
-        return false;
-    while (service->frame_count > 0 && service->frame_count >= limits->frames_per_service)
+    while (!TAILQ_EMPTY(&service->frames) && service->frame_count >= limits->frames_per_service)
         port_drop(TAILQ_FIRST(&service->frames));
     while (!TAILQ_EMPTY(&port->frames) && (port->statistics.frames >= limits->frames_total ||
                                            port->statistics.bytes + length > limits->bytes_total))
         port_drop(TAILQ_FIRST(&port->frames));
-    return true;
+    return service->frame_count < limits->frames_per_service &&
+           port->statistics.frames < limits->frames_total &&
+           port->statistics.bytes + length <= limits->bytes_total;
+}
+
+static struct held_frame *keep(struct port_service *service, const struct packet *packet,
+                               struct held_frame_queue *queue)
+{
+    struct port *port = service->port;
+    struct held_frame *frame =
+        make_room(service, packet->length) ? malloc(sizeof *frame + packet->length) : NULL;
+    if (!frame) {
+        port->statistics.dropped++;
+        return NULL;
+    }
+    *frame = (struct held_frame){.service = service,
+                                 .queue = queue,
+                                 .moment = port->now,
+                                 .length = (uint16_t)packet->length};
+    memcpy(frame->bytes, packet->frame, packet->length);
+    TAILQ_INSERT_TAIL(queue, frame, of_service);
+    TAILQ_INSERT_TAIL(&port->frames, frame, of_port);
+    service->frame_count++;
+    port->statistics.frames++;
+    port->statistics.bytes += packet->length;
+    port->statistics.held++;
+    port_wake_up(port, port->now + HOLD_TIME);
+    return frame;
 }
 
 bool port_hold(struct port_service *service, const struct packet *packet, bool summons,
@@ -120,34 +140,26 @@ bool port_hold(struct port_service *service, const struct packet *packet, bool s
 {
     struct port *port = service->port;
     bool is_opening = packet->kind == PACKET_TCP && tcp_is_opening(&packet->tcp);
-    uint64_t hash = is_opening ? hash_of(port, packet) : 0;
+    uint64_t hash = is_opening ? port_flow_hash(port, packet) : 0;
 
     if (is_opening && is_repeated(port, packet, hash))
         return false;
-    struct held_frame *frame =
-        make_room(service, packet->length) ? malloc(sizeof *frame + packet->length) : NULL;
-    if (!frame) {
-        port->statistics.dropped++;
+    struct held_frame *frame = keep(service, packet, &service->frames);
+    if (!frame)
         return true;
-    }
-    *frame = (struct held_frame){.service = service,
-                                 .moment = port->now,
-                                 .length = (uint16_t)packet->length,
-                                 .is_opening = is_opening,
-                                 .summons = summons,
-                                 .is_passing = is_passing};
-    memcpy(frame->bytes, packet->frame, packet->length);
-    TAILQ_INSERT_TAIL(&service->frames, frame, of_service);
-    TAILQ_INSERT_TAIL(&port->frames, frame, of_port);
+    frame->is_opening = is_opening;
+    frame->summons = summons;
+    frame->is_passing = is_passing;
+    service->passing_count += is_passing;
     if (is_opening)
         table_add(&port->openings, &frame->opening, hash);
-    service->frame_count++;
-    service->passing_count += is_passing;
-    port->statistics.frames++;
-    port->statistics.bytes += packet->length;
-    port->statistics.held++;
-    port_wake_up(port, port->now + HOLD_TIME);
     return true;
+}
+
+void port_hold_late(struct port_service *service, const struct packet *packet,
+                    struct held_frame_queue *queue)
+{
+    keep(service, packet, queue);
 }
 
 /* --- to the machine --- */
@@ -184,11 +196,16 @@ static bool release_one(struct held_frame *frame)
     return true;
 }
 
+void port_release_queue(struct held_frame_queue *queue)
+{
+    while (!TAILQ_EMPTY(queue))
+        if (!release_one(TAILQ_FIRST(queue)))
+            return;
+}
+
 void port_release(struct port_service *service)
 {
-    while (!TAILQ_EMPTY(&service->frames))
-        if (!release_one(TAILQ_FIRST(&service->frames)))
-            return;
+    port_release_queue(&service->frames);
 }
 
 void port_release_passing(struct port_service *service)

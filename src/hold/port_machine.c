@@ -57,6 +57,7 @@ static void run_starting(struct port_service *service)
 
 void port_machine_starting(struct port_service *service)
 {
+    service->resumes = service->state == PORT_SUSPENDED;
     enter(service, PORT_STARTING);
     /* A unikernel listens as soon as it is on the network. */
     if (service->ready != PORT_READY_ANNOUNCE)
@@ -108,6 +109,8 @@ static bool seen_starting(struct port_service *service, const struct packet *pac
         return port_machine_shown(service);
     if (service->ready == PORT_READY_ANNOUNCE)
         return true;
+    if (service->location != LOCATION_MACHINE)
+        return true;
     port_release_passing(service);
     if (service->ready != PORT_READY_TCP)
         return true;
@@ -143,6 +146,8 @@ void port_machine_ready(struct port_service *service)
     run_ready(service);
     if (service->conduit.is_greeted)
         port_conduit_settle(service);
+    else if (!service->conduit.is_open)
+        port_connections_reset(service); /* they cannot be handed over */
 }
 
 /* --- leaving --- */
@@ -157,6 +162,8 @@ void port_machine_leaving(struct port_service *service)
 static bool summons_somebody(const struct port_service *service)
 {
     const struct held_frame *frame;
+    if (service->connection_count > 0)
+        return true;
     TAILQ_FOREACH(frame, &service->frames, of_service)
     if (frame->summons)
         return true;
@@ -179,10 +186,17 @@ static void run_off(struct port_service *service)
     const struct port *port = service->port;
     const struct held_frame *frame;
     struct packet packet;
+    const struct connection *connection = TAILQ_FIRST(&service->connections);
 
     if (!service->want_due)
         return;
     service->want_due = false;
+    if (connection) {
+        struct endpoint client = {connection->client, connection->client_port};
+        port->callbacks.wanted(service->owner, &client, connection->machine_port,
+                               connection->moment);
+        return;
+    }
     TAILQ_FOREACH(frame, &service->frames, of_service)
     if (frame->summons && packet_read(&packet, frame->bytes, frame->length)) {
         struct endpoint client = packet_source(&packet);
@@ -216,10 +230,12 @@ void port_machine_run(struct port_service *service)
 
 bool port_machine_seen(struct port_service *service, const struct packet *packet)
 {
-    service->location = LOCATION_MACHINE;
+    /* Not if the frame may have passed the bridge before what the port said in its name. */
+    if (service->spoke != service->port->batch)
+        service->location = LOCATION_MACHINE;
     if (service->state == PORT_STARTING)
         return seen_starting(service, packet);
-    if (service->state == PORT_READY)
+    if (service->state == PORT_READY && service->location == LOCATION_MACHINE)
         port_release(service);
     return true;
 }

@@ -2,7 +2,8 @@
  * port_service.c: services and what their owner says; port_receive.c: what a frame from the bridge
  * means; port_hold.c: the frames held; port_speak.c: what is sent in machines' names and the port's
  * own; port_machine.c: how machines become ready; port_conduit.c: what is said to
- * unikernels. */
+ * unikernels; port_connection.c: the connections accepted for them; port_handshake.c: what clients'
+ * segments do to these. */
 #ifndef JITSU_HOLD_PORT_PRIVATE_H
 #define JITSU_HOLD_PORT_PRIVATE_H
 
@@ -42,12 +43,17 @@ struct port_address {
     struct address address;
 };
 
+TAILQ_HEAD(held_frame_queue, held_frame);
+TAILQ_HEAD(port_service_queue, port_service);
+TAILQ_HEAD(connection_queue, connection);
+
 /* A frame that waits for its machine. */
 struct held_frame {
     TAILQ_ENTRY(held_frame) of_service, of_port; /* both oldest first */
     struct table_entry opening;                  /* port->openings, if `is_opening` */
     struct port_service *service;
-    uint64_t moment; /* clock_now() when it came, or came again */
+    struct held_frame_queue *queue; /* of_service */
+    uint64_t moment;                /* clock_now() when it came, or came again */
     uint16_t length;
     bool is_opening; /* a TCP segment that opens a connection */
     bool summons;
@@ -55,8 +61,30 @@ struct held_frame {
     uint8_t bytes[];
 };
 
-TAILQ_HEAD(held_frame_queue, held_frame);
-TAILQ_HEAD(port_service_queue, port_service);
+/* A connection that the port has accepted in its machine's stead. */
+struct connection {
+    struct table_entry entry;           /* port->connections */
+    TAILQ_ENTRY(connection) of_service; /* oldest first */
+    TAILQ_ENTRY(connection) of_port;    /* half_open, by `due`; or established, by `moment` */
+    struct port_service *service;
+    uint64_t moment;   /* of the last segment */
+    uint64_t due;      /* half open: when SYN-ACK goes out again */
+    uint64_t answered; /* when SYN-ACK went out; 0: more than once */
+    struct mac client_mac;
+    struct address client, machine;
+    uint16_t client_port, machine_port;
+    uint32_t id;
+    uint32_t first;         /* sequence number of the SYN-ACK */
+    uint32_t receive_start; /* number of the client's first byte */
+    uint32_t receive_next;
+    uint32_t send_window;
+    uint16_t segment_max, round_trip; /* as TAKE has them */
+    uint8_t state, flags, send_scale; /* the same */
+    uint8_t attempts;                 /* how often SYN-ACK went out */
+    uint8_t *data;
+    size_t length, capacity;
+    struct held_frame_queue late; /* came when the machine was to take it over */
+};
 
 /* The attempts to connect that PORT_READY_TCP makes. */
 struct port_attempt {
@@ -75,6 +103,9 @@ struct port_conduit {
     bool is_open;
     bool is_greeted; /* HELLO has come */
     bool hello_due, settled_due, stop_due;
+    bool hands_over;            /* the port's connections, one after the other */
+    struct connection *leaving; /* TAKE has been sent, TAKEN has not come */
+    uint8_t *take;              /* its body, owned */
     uint32_t features;
     uint32_t stop_deadline; /* milliseconds */
     struct conduit_load load;
@@ -94,10 +125,16 @@ struct port_service {
     uint32_t address_count, port_count, summon_from_count;
     struct held_frame_queue frames;
     size_t frame_count, passing_count;
+    struct connection_queue connections;
+    size_t connection_count;
+    uint64_t handed_over;
+    uint64_t spoke; /* port->batch when it was last spoken for, where that is of importance */
     struct mac mac;
     uint8_t state;    /* enum port_state */
     uint8_t location; /* enum port_location */
     uint8_t ready;    /* enum port_ready */
+    uint8_t hold;     /* enum port_hold */
+    bool resumes;     /* starting from being suspended */
     bool refuse;
     bool want_due; /* the owner is to be told of the oldest that waits */
     uint16_t ready_port;
@@ -117,7 +154,13 @@ struct port {
     struct siphash_key key;
     struct mac mac;
     struct address address4, address6; /* the port's own; address4 may have no family */
-    struct table by_mac, by_address, openings;
+    struct table by_mac, by_address, openings, connections;
+    struct connection_queue half_open, established;
+    uint64_t cookies_until; /* when the last cookie that was sent expires */
+    uint32_t last_id;
+    /* Between two times that the device had nothing more to read is a batch. */
+    uint64_t batch;
+    bool is_drained; /* the device had nothing more, and nothing has been read since */
     struct held_frame_queue frames; /* of all services */
     struct port_service_queue active;
     uint64_t next;                 /* when the timer fires; NEVER: it does not */
@@ -158,10 +201,17 @@ uint64_t port_hash_address(const struct port *port, const struct address *addres
 /* Keeps the packet for its machine. Returns false if it was there already. */
 bool port_hold(struct port_service *service, const struct packet *packet, bool summons,
                bool is_passing);
+/* The same behind those in `queue`, which is of one connection. */
+void port_hold_late(struct port_service *service, const struct packet *packet,
+                    struct held_frame_queue *queue);
 
-/* Sends what is held, oldest first: all, or only what is passing. */
+/* Forgets the held segment that opened the same connection. */
+void port_drop_opening(struct port *port, const struct packet *packet);
+
+/* Sends what is held, oldest first: all, or only what is passing, or what is in one queue. */
 void port_release(struct port_service *service);
 void port_release_passing(struct port_service *service);
+void port_release_queue(struct held_frame_queue *queue);
 
 /* Sends one packet to the machine, from the port's own MAC address. */
 bool port_pass_on(struct port_service *service, const uint8_t *frame, size_t length);
@@ -171,7 +221,7 @@ void port_reject_held(struct port_service *service);
 void port_reject_others(struct port_service *service);
 
 void port_drop(struct held_frame *frame);
-void port_drop_held(struct port_service *service);
+void port_drop_queue(struct held_frame_queue *queue);
 void port_drop_old(struct port *port); /* those for whom nobody can be waiting any more */
 
 /* --- port_speak.c --- */
@@ -182,6 +232,10 @@ void port_answer_neighbour(struct port_service *service, const struct packet *qu
 void port_announce(struct port_service *service); /* to everybody */
 void port_draw(struct port_service *service);     /* to nobody but the bridge */
 void port_reject(struct port_service *service, const struct packet *packet);
+
+/* A TCP segment, to a client. */
+void port_speak_segment(struct port_service *service, struct mac client_mac,
+                        const struct ip_packet *packet, const struct tcp_segment *segment);
 
 /* In the port's own name. */
 void port_answer_arp_self(struct port *port, const struct packet *question);
@@ -212,6 +266,50 @@ bool port_machine_shown(struct port_service *service);
 /* It is due. May call the owner. */
 void port_machine_run(struct port_service *service);
 
+/* --- port_connection.c --- */
+
+/* The port's connection that a TCP segment belongs to, or NULL. */
+struct connection *port_connection_find(const struct port_service *service,
+                                        const struct packet *packet);
+
+/* A new one, half open, that the segment opens; or, from a cookie that has come back, `first`,
+ * established. NULL if it is one too many, or memory is exhausted. */
+struct connection *port_connection_new(struct port_service *service, const struct packet *packet);
+struct connection *port_connection_restore(struct port_service *service,
+                                           const struct packet *packet, uint32_t first,
+                                           uint16_t segment_max);
+
+/* The client has answered. */
+void port_connection_establish(struct connection *connection);
+
+/* Keeps more of the client's data. Returns false if there is no room. */
+bool port_connection_append(struct connection *connection, const uint8_t *data, size_t length);
+
+/* Segments to the client. */
+void port_connection_answer(struct connection *connection); /* SYN-ACK */
+void port_connection_acknowledge(const struct connection *connection);
+
+void port_connection_reset(struct connection *connection); /* and frees it */
+void port_connection_free(struct connection *connection);
+void port_connections_reset(struct port_service *service);
+
+/* SYN-ACKs again; those whom nobody can be waiting for any more are forgotten. */
+void port_connections_run(struct port *port);
+
+/* Key and hash of the connection that a segment from a client belongs to. */
+uint64_t port_flow_hash(const struct port *port, const struct packet *packet);
+
+/* --- port_handshake.c --- */
+
+/* A segment of a client that opens a connection: accepts it. */
+void port_handshake_open(struct port_service *service, const struct packet *packet);
+
+/* A segment of a client for one of the port's connections, which may be gone afterwards. */
+void port_handshake_receive(struct connection *connection, const struct packet *packet);
+
+/* A segment of no connection: does it answer a cookie? Then there is one now. */
+bool port_handshake_restore(struct port_service *service, const struct packet *packet);
+
 /* --- port_conduit.c --- */
 
 void port_conduit_begin(struct port_service *service, const uint8_t *token);
@@ -221,8 +319,9 @@ void port_conduit_end(struct port_service *service);
  * false is returned. */
 bool port_conduit_receive(struct port_service *service, const struct packet *packet);
 
-/* The machine is ready and what was held is on its way, or its owner says that it is ready. */
+/* The machine is ready, and what was held is on its way: hands over the port's connections. */
 void port_conduit_settle(struct port_service *service);
+/* Its owner says that it is ready: makes the port known to it. */
 void port_conduit_greet(struct port_service *service);
 void port_conduit_stop(struct port_service *service, uint32_t deadline);
 

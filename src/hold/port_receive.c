@@ -142,8 +142,43 @@ static void draw_clients(struct port_service *service)
         port_announce(service);
 }
 
+/* New connections are accepted here; not where the machine has some already, which may be of the
+ * same client. */
+static bool accepts(const struct port_service *service)
+{
+    return service->hold == PORT_HANDOFF &&
+           (service->state == PORT_OFF || (service->state == PORT_STARTING && !service->resumes));
+}
+
+static void open_connection(struct port_service *service, const struct packet *packet)
+{
+    const struct port *port = service->port;
+    struct endpoint client = packet_source(packet);
+    port_handshake_open(service, packet);
+    if (service->state == PORT_OFF)
+        port->callbacks.wanted(service->owner, &client, packet_destination_port(packet), port->now);
+}
+
+/* Returns whether the segment is one of the connections that the port accepts itself. */
+static bool receive_segment(struct port_service *service, const struct packet *packet,
+                            enum purpose purpose)
+{
+    if (packet->kind != PACKET_TCP || packet->ip.is_fragment || !accepts(service))
+        return false;
+    if (purpose == PURPOSE_SUMMONS)
+        open_connection(service, packet);
+    return purpose == PURPOSE_SUMMONS ||
+           (purpose == PURPOSE_STALE && port_handshake_restore(service, packet));
+}
+
 static void receive_for(struct port_service *service, const struct packet *packet)
 {
+    struct connection *connection =
+        packet->kind == PACKET_TCP ? port_connection_find(service, packet) : NULL;
+    if (connection) {
+        port_handshake_receive(connection, packet);
+        return;
+    }
     if (service->state == PORT_READY) {
         receive_ready(service, packet);
         return;
@@ -155,6 +190,8 @@ static void receive_for(struct port_service *service, const struct packet *packe
         draw_clients(service);
     if (service->refuse && purpose != PURPOSE_NONE)
         port_reject(service, packet);
+    else if (receive_segment(service, packet, purpose))
+        return;
     else if (service->state == PORT_OFF || service->state == PORT_SUSPENDED)
         receive_absent(service, packet, purpose);
     else

@@ -110,6 +110,7 @@ struct port_service *port_service_new(struct port *port, void *owner,
     service->owner = owner;
     service->mac = mac;
     service->ready = machine->ready;
+    service->hold = machine->hold;
     service->ready_port = machine->ready_port;
     for (unsigned matter = 0; matter < MATTERS; matter++)
         service->due[matter] = NEVER;
@@ -121,6 +122,7 @@ struct port_service *port_service_new(struct port *port, void *owner,
     service->summon_from =
         copy_of(machine->summon_from, machine->summon_from_count, sizeof *service->summon_from);
     TAILQ_INIT(&service->frames);
+    TAILQ_INIT(&service->connections);
     if (!service->addresses || !service->ports || !service->summon_from) {
         service_destroy(service);
         error_set(error, "memory is exhausted");
@@ -136,7 +138,8 @@ void port_service_free(struct port_service *service)
     if (!service)
         return;
     struct port *port = service->port;
-    port_drop_held(service);
+    port_connections_reset(service);
+    port_drop_queue(&service->frames);
     port_conduit_end(service);
     port_service_due(service, MATTER_MACHINE, NEVER);
     table_remove(&port->by_mac, &service->entry);
@@ -152,7 +155,12 @@ uint64_t port_service_last_use(const struct port_service *service)
 
 size_t port_service_connections(const struct port_service *service)
 {
-    return service->conduit.load.connections;
+    return service->connection_count + service->conduit.load.connections;
+}
+
+uint64_t port_service_handed_over(const struct port_service *service)
+{
+    return service->handed_over;
 }
 
 /* --- what the owner says --- */
@@ -212,13 +220,19 @@ void port_service_suspended(struct port_service *service)
     port_machine_off(service, PORT_SUSPENDED);
 }
 
+static void reject_all(struct port_service *service)
+{
+    port_connections_reset(service);
+    port_reject_held(service);
+    service->want_due = false;
+}
+
 void port_service_fail(struct port_service *service)
 {
     listen_to_owner(service);
     port_conduit_end(service);
     port_machine_off(service, PORT_OFF);
-    port_reject_held(service);
-    service->want_due = false;
+    reject_all(service);
 }
 
 void port_service_refuse(struct port_service *service, bool refuse)
@@ -227,6 +241,5 @@ void port_service_refuse(struct port_service *service, bool refuse)
     service->refuse = refuse;
     if (!refuse || service->state == PORT_READY)
         return;
-    port_reject_held(service);
-    service->want_due = false;
+    reject_all(service);
 }

@@ -34,6 +34,8 @@ static void send_as_machine(struct port_service *service, const struct draft *dr
     if (draft->writer.failed || !port_transmit(service->port, draft->bytes, draft->writer.position))
         return;
     service->location = LOCATION_PORT;
+    /* What the machine has sent before may still be waiting to be read: it shows nothing. */
+    service->spoke = service->port->is_drained ? 0 : service->port->batch;
 }
 
 /* --- addresses --- */
@@ -147,7 +149,22 @@ void port_draw(struct port_service *service)
     send_as_machine(service, &draft);
 }
 
-/* --- no --- */
+/* --- to clients --- */
+
+void port_speak_segment(struct port_service *service, struct mac client_mac,
+                        const struct ip_packet *packet, const struct tcp_segment *segment)
+{
+    struct draft draft;
+    /* A machine that is ready must not be drawn here. */
+    bool as_machine = service->state != PORT_READY;
+    draft_begin(&draft, client_mac, as_machine ? service->mac : service->port->mac,
+                type_of(&packet->source));
+    tcp_write(&draft.writer, segment, packet);
+    if (as_machine)
+        send_as_machine(service, &draft);
+    else
+        send_as_self(service->port, &draft);
+}
 
 void port_reject(struct port_service *service, const struct packet *packet)
 {
@@ -158,16 +175,17 @@ void port_reject(struct port_service *service, const struct packet *packet)
     if (!packet_is_ip(packet) || ip_is_unspecified(&packet->ip.source) ||
         ip_is_multicast(&packet->ip.destination))
         return;
-    draft_begin(&draft, packet->ethernet.source, service->mac, packet->ethernet.type);
     if (packet->kind == PACKET_TCP) {
         if (!tcp_reset_for(&packet->tcp, &reset))
             return;
-        tcp_write(&draft.writer, &reset, &back);
-    } else if (!unreachable_write(&draft.writer, &packet->ip)) {
-        return;
+        port_speak_segment(service, packet->ethernet.source, &back, &reset);
+    } else {
+        draft_begin(&draft, packet->ethernet.source, service->mac, packet->ethernet.type);
+        if (!unreachable_write(&draft.writer, &packet->ip))
+            return;
+        send_as_machine(service, &draft);
     }
     service->port->statistics.refused++;
-    send_as_machine(service, &draft);
 }
 
 /* --- to the machine --- */

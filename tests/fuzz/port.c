@@ -9,15 +9,25 @@
 
 #include <event2/event.h>
 
+#include "hold/checksum.h"
 #include "hold/port_private.h"
 
-#define LIMIT_FRAMES 8u
-#define LIMIT_BYTES  4096u
-#define STEP         UINT64_C(3000000)
+#define LIMIT_FRAMES      8u
+#define LIMIT_BYTES       4096u
+#define LIMIT_CONNECTIONS 4u
+#define LIMIT_HALF_OPEN   2u
+#define STEP              UINT64_C(3000000)
+
+#define TOKEN_AT           (ETHERNET_HEADER_SIZE + 16u)
+#define IPV4_TCP_AT        (ETHERNET_HEADER_SIZE + 20u)
+#define ACKNOWLEDGEMENT_AT (IPV4_TCP_AT + 8u)
+#define CHECKSUM_AT        (IPV4_TCP_AT + 16u)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
+static const uint8_t token[CONDUIT_TOKEN_SIZE] = "0123456789abcde";
 static uint64_t now;
+static uint32_t offered; /* the last SYN-ACK's number */
 
 static uint64_t clock_of_test(void)
 {
@@ -47,12 +57,33 @@ static void check_sent(int bridge)
     while ((length = recv(bridge, frame, sizeof frame, 0)) > 0)
         if (!packet_read(&packet, frame, (size_t)length))
             abort();
+        else if (packet.kind == PACKET_TCP && packet.tcp.flags == (TCP_SYN | TCP_ACK))
+            offered = packet.tcp.sequence;
+}
+
+/* What nobody could know who does not talk with the port: the token, and numbers of its own. */
+static void complete(uint8_t *frame, size_t length)
+{
+    struct packet packet;
+    if (length >= TOKEN_AT + sizeof token && frame[12] == 0x88 && frame[13] == 0xb5)
+        memcpy(frame + TOKEN_AT, token, sizeof token);
+    if (!packet_read(&packet, frame, length) || packet.kind != PACKET_TCP ||
+        packet.ip.source.family != AF_INET || packet.ip.payload != frame + IPV4_TCP_AT)
+        return;
+    struct writer writer = writer_over(frame + ACKNOWLEDGEMENT_AT, 4);
+    writer_u32(&writer, offered + 1);
+    memset(frame + CHECKSUM_AT, 0, 2);
+    uint64_t sum = ip_pseudo_header(&packet.ip, packet.ip.payload_length);
+    writer = writer_over(frame + CHECKSUM_AT, 2);
+    writer_u16(&writer,
+               checksum_finish(checksum_add(sum, packet.ip.payload, packet.ip.payload_length)));
 }
 
 static struct port *new_port(struct event_base *base, int ends[2])
 {
     static const struct port_callbacks callbacks = {.wanted = wanted, .ready = ready};
-    static const struct port_limits limits = {LIMIT_FRAMES, LIMIT_FRAMES, LIMIT_BYTES};
+    static const struct port_limits limits = {LIMIT_FRAMES,      LIMIT_FRAMES,    LIMIT_CONNECTIONS,
+                                              LIMIT_CONNECTIONS, LIMIT_HALF_OPEN, LIMIT_BYTES};
     static const struct port_identity identity = {{2, 0, 0, 0, 0, 1}, {AF_INET, {10, 0, 0, 254}}};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends) != 0)
         abort();
@@ -60,6 +91,7 @@ static struct port *new_port(struct event_base *base, int ends[2])
     if (!port)
         abort();
     port->clock = clock_of_test;
+    port->key = (struct siphash_key){{1, 2}};
     return port;
 }
 
@@ -87,13 +119,29 @@ static void say(struct port_service *service, unsigned what)
     case 6:
         port_service_refuse(service, false);
         break;
+    case 7:
+        port_service_conduit(service, token);
+        port_service_starting(service);
+        break;
+    case 8:
+        port_service_stop(service, 1000);
+        break;
     default:
         break;
     }
 }
 
-/* The input is a row of frames, each after two bytes with its length; the first byte's upper bits
- * say what the owner says before. */
+static void check_limits(const struct port *port)
+{
+    const struct port_statistics *statistics = &port->statistics;
+    if (statistics->frames > LIMIT_FRAMES || statistics->bytes > LIMIT_BYTES ||
+        statistics->connections > LIMIT_CONNECTIONS || statistics->half_open > LIMIT_HALF_OPEN)
+        abort();
+}
+
+/* The input is a byte about the machine, and a row of frames, each after two bytes with its length;
+ * the first byte's upper bits say what the owner says before, and whether the frame is completed.
+ */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     static const struct address addresses[] = {{AF_INET, {10, 0, 0, 10}},
@@ -106,6 +154,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
                                    .port_count = 2,
                                    .ready = PORT_READY_TCP,
                                    .ready_port = 80};
+    if (length > 0) {
+        machine.ready = bytes[0] & 3;
+        machine.hold = bytes[0] >> 2 & 1;
+        bytes++;
+        length--;
+    }
     struct event_base *base = event_base_new();
     int ends[2];
     struct port *port = new_port(base, ends);
@@ -114,6 +168,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     now = UINT64_C(1000000000);
     while (length >= 2) {
         size_t size = (size_t)(bytes[0] & 7) << 8 | bytes[1];
+        bool is_completed = bytes[0] >> 7;
         say(service, bytes[0] >> 3 & 15);
         bytes += 2;
         length -= 2;
@@ -123,6 +178,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         if (!frame)
             abort();
         memcpy(frame, bytes, size);
+        if (is_completed)
+            complete(frame, size);
         port_receive(port, frame, size);
         free(frame);
         bytes += size;
@@ -130,11 +187,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         now += STEP;
         port_run(port);
         check_sent(ends[1]);
-        if (port->statistics.frames > LIMIT_FRAMES || port->statistics.bytes > LIMIT_BYTES)
-            abort();
+        check_limits(port);
     }
     port_service_free(service);
-    if (port->statistics.frames != 0 || port->statistics.bytes != 0)
+    if (port->statistics.frames != 0 || port->statistics.bytes != 0 ||
+        port->statistics.connections != 0)
         abort();
     port_free(port);
     event_base_free(base);

@@ -20,7 +20,6 @@ static void a_machine_that_says_hello_is_ready(void **state)
     world_pass(world, SECOND);
     world_silence(world);
     machine_hello(world);
-    machine_hears(world, CONDUIT_ACKNOWLEDGEMENT);
     expect_opening(world, 1000);
     assert_int_equal(world->readies, 1);
     machine_hears(world, CONDUIT_SETTLED);
@@ -34,7 +33,6 @@ static void what_is_lost_is_said_again(void **state)
     struct world *world = *state;
     begin(world);
     machine_hello(world);
-    world_next(world); /* the acknowledgement */
     expect_opening(world, 1000);
     world_next(world); /* SETTLED */
     conduit_link_run(&world->link, UINT64_MAX);
@@ -71,7 +69,6 @@ static void run(struct world *world)
 {
     begin(world);
     machine_hello(world);
-    machine_hears(world, CONDUIT_ACKNOWLEDGEMENT);
     expect_opening(world, 1000);
     machine_hears(world, CONDUIT_SETTLED);
 }

@@ -305,7 +305,7 @@ static void the_oldest_of_a_service_is_dropped(void **state)
 {
     struct world *world = *state;
     draw(world);
-    world_limit(world, &(struct port_limits){3, 100, 100000});
+    world_limit(world, &(struct port_limits){3, 100, .bytes_total = 100000});
     for (uint16_t port = 1000; port < 1005; port++)
         client_opens(world, port, 80, 1);
     assert_int_equal(world_statistics(world).frames, 3);
@@ -333,14 +333,14 @@ static void the_oldest_of_all_is_dropped(void **state)
     memcpy(way.to_mac.bytes, machine.mac, sizeof machine.mac);
 
     draw(world);
-    world_limit(world, &(struct port_limits){100, 2, 100000});
+    world_limit(world, &(struct port_limits){100, 2, .bytes_total = 100000});
     client_opens(world, 1000, 80, 1);
     client_opens(world, 1001, 80, 1);
     world_give(world, frame, frame_udp(frame, &way, 80, "datagram"));
     world_next(world); /* the other's announcement */
     assert_int_equal(world_statistics(world).frames, 2);
     assert_int_equal(world->service->frame_count, 1);
-    world_limit(world, &(struct port_limits){100, 100, 100});
+    world_limit(world, &(struct port_limits){100, 100, .bytes_total = 100});
     client_opens(world, 1002, 80, 1);
     assert_int_equal(world_statistics(world).frames, 1);
     assert_true(world_statistics(world).bytes <= 100);
@@ -534,6 +534,37 @@ static void frames_come_from_the_device(void **state)
         expect_arp_answer(world, world_machine_mac, &world_machine4);
 }
 
+/* A frame of the machine's that was waiting to be read while the port spoke in its name does not
+ * show where it is: the port spoke later. */
+static void what_was_said_before_shows_nothing(void **state)
+{
+    struct world *world = *state;
+    struct arp question = {.operation = ARP_REQUEST,
+                           .sender_mac = world_client_mac,
+                           .sender = world_client4,
+                           .target = world_machine4};
+    struct arp announcement = {.operation = ARP_REQUEST,
+                               .sender_mac = world_machine_mac,
+                               .sender = world_machine4,
+                               .target = world_machine4};
+    uint8_t frame[ETHERNET_FRAME_MAX];
+    port_service_starting(world->service);
+    size_t length = frame_arp(frame, MAC_BROADCAST, &question);
+    assert_int_equal(write(world->bridge, frame, length), length);
+    length = frame_arp(frame, MAC_BROADCAST, &announcement);
+    assert_int_equal(write(world->bridge, frame, length), length);
+    event_base_loop(world->base, EVLOOP_NONBLOCK);
+    expect_arp_answer(world, world_machine_mac, &world_machine4);
+    client_opens(world, 1000, 80, 1);
+    port_service_ready(world->service);
+    expect_question(world);
+    world_silence(world);
+    length = frame_arp(frame, MAC_BROADCAST, &announcement);
+    assert_int_equal(write(world->bridge, frame, length), length);
+    event_base_loop(world->base, EVLOOP_NONBLOCK);
+    expect_opening(world, 1000);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
@@ -569,6 +600,7 @@ int main(void)
         TEST(what_waits_when_it_was_suspended_wants_it_again),
         TEST(machines_do_not_share_addresses),
         TEST(frames_come_from_the_device),
+        TEST(what_was_said_before_shows_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,7 +104,7 @@ int world_setup(void **state)
 {
     static const struct port_callbacks callbacks = {
         .wanted = wanted, .ready = ready, .stopped = stopped};
-    static const struct port_limits limits = {1000, 1000, 1000000};
+    static const struct port_limits limits = {1000, 1000, 1000, 1000, 1000, 100000000};
     struct port_identity identity = {.address = world_port4};
     struct world *world = calloc(1, sizeof *world);
     int ends[2];
@@ -258,6 +258,12 @@ void client_asks6(struct world *world)
     world_give(world, frame, frame_neighbour(frame, &way, &neighbour));
 }
 
+void client_segment(struct world *world, const struct way *way, const struct tcp_segment *segment)
+{
+    uint8_t frame[ETHERNET_FRAME_MAX];
+    world_give(world, frame, frame_tcp(frame, way, segment));
+}
+
 void client_opens(struct world *world, uint16_t client_port, uint16_t port, uint32_t sequence)
 {
     struct tcp_segment segment = {.source_port = client_port,
@@ -269,8 +275,7 @@ void client_opens(struct world *world, uint16_t client_port, uint16_t port, uint
                                   .has_scale = true,
                                   .scale = 7,
                                   .permits_sack = true};
-    uint8_t frame[ETHERNET_FRAME_MAX];
-    world_give(world, frame, frame_tcp(frame, &world_to_machine4, &segment));
+    client_segment(world, &world_to_machine4, &segment);
 }
 
 void client_sends(struct world *world, uint16_t client_port, uint16_t port, uint8_t flags)
@@ -283,8 +288,7 @@ void client_sends(struct world *world, uint16_t client_port, uint16_t port, uint
                                   .window = 500,
                                   .data = (const uint8_t *)"data",
                                   .data_length = 4};
-    uint8_t frame[ETHERNET_FRAME_MAX];
-    world_give(world, frame, frame_tcp(frame, &world_to_machine4, &segment));
+    client_segment(world, &world_to_machine4, &segment);
 }
 
 void client_datagram(struct world *world, uint16_t port, const char *data)
@@ -388,6 +392,22 @@ void machine_hears(struct world *world, enum conduit_type type)
         if (type == CONDUIT_ACKNOWLEDGEMENT)
             return;
     }
+}
+
+struct conduit_take machine_is_offered(struct world *world)
+{
+    struct conduit_take take;
+    machine_hears(world, CONDUIT_TAKE);
+    assert_true(
+        conduit_read_take(&take, world->conduit_message.body, world->conduit_message.length));
+    return take;
+}
+
+void machine_takes(struct world *world, uint32_t id, enum conduit_outcome outcome)
+{
+    static uint8_t body[CONDUIT_SMALL_BODY_MAX];
+    const struct conduit_taken taken = {id, (uint8_t)outcome};
+    machine_says(world, CONDUIT_TAKEN, body, conduit_write_taken(&taken, body, sizeof body));
 }
 
 /* --- from the port --- */

@@ -82,6 +82,7 @@ size_t frame_udp(uint8_t *frame, const struct way *way, uint16_t port, const cha
 void client_asks4(struct world *world); /* ARP */
 void client_asks6(struct world *world); /* neighbour solicitation */
 void client_opens(struct world *world, uint16_t client_port, uint16_t port, uint32_t sequence);
+void client_segment(struct world *world, const struct way *way, const struct tcp_segment *segment);
 void client_sends(struct world *world, uint16_t client_port, uint16_t port, uint8_t flags);
 void client_datagram(struct world *world, uint16_t port, const char *data);
 
@@ -97,6 +98,9 @@ void machine_connects(struct world *world);
 void machine_says(struct world *world, enum conduit_type type, const void *body, size_t length);
 void machine_hello(struct world *world);
 void machine_hears(struct world *world, enum conduit_type type);
+/* TAKE, and what to answer. */
+struct conduit_take machine_is_offered(struct world *world);
+void machine_takes(struct world *world, uint32_t id, enum conduit_outcome outcome);
 
 /* --- from the port --- */
 
