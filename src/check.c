@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "dns/dns.h"
+#include "keeper/bridges.h"
 #include "keeper/image.h"
 
 static void print_problem(void *argument, const char *text)
@@ -54,11 +55,25 @@ static size_t check_images(const struct config *config, FILE *problems)
     return warnings;
 }
 
+static size_t check_networks(const struct config *config, FILE *problems)
+{
+    size_t warnings = 0;
+    for (size_t i = 0; i < config->network_count; i++) {
+        const struct config_network *network = &config->networks[i];
+        struct error error;
+        if (network->type != CONFIG_NETWORK_BRIDGE || bridges_check(network, &error) == 0)
+            continue;
+        fprintf(problems, "%s: warning: network %s: %s\n", config->file, network->name, error.text);
+        warnings++;
+    }
+    return warnings;
+}
+
 bool check_configuration(const struct config *config, FILE *verdict, FILE *problems)
 {
     if (!check_zones(config, problems))
         return false;
-    size_t warnings = check_images(config, problems);
+    size_t warnings = check_networks(config, problems) + check_images(config, problems);
     fprintf(verdict, "%s: good: %zu zones, %zu services", config->file, config->zone_count,
             config->service_count);
     if (warnings)

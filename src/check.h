@@ -7,9 +7,9 @@
 
 #include "config/config.h"
 
-/* Compiles the zones and looks at each image and ramdisk. Problems go to `problems`, one a line,
- * the verdict to `verdict`. A machine's missing image is a warning only: the other services would
- * still be served. */
+/* Compiles the zones and looks at each bridge, image and ramdisk. Problems go to `problems`, one a
+ * line, the verdict to `verdict`. A missing image or bridge is a warning only: the other services
+ * would still be served. */
 bool check_configuration(const struct config *config, FILE *verdict, FILE *problems);
 
 #endif

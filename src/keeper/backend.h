@@ -27,6 +27,9 @@ struct backend {
     int (*start)(struct machine *machine, const struct config_service *service,
                  struct error *error);
 
+    /* The front has seen that it takes traffic: reports ready, unless that is to show otherwise. */
+    void (*seen_ready)(struct machine *machine);
+
     /* Makes a suspended machine, or one that is being suspended, run again. Reports ready. */
     void (*resume)(struct machine *machine);
 

@@ -17,6 +17,8 @@
 
 #define PORT_PREFIX "jp-"
 
+#define MACHINE_MTU 1500u
+
 struct bridges {
     char run_directory[CONFIG_PATH_MAX];
     char mark[40];           /* how the aliases of this jitsud's devices begin */
@@ -373,6 +375,11 @@ static int check_bridge(const struct config_network *network, const struct netli
     if (!bridge->up)
         return error_set(error, "bridge %s is down: ip link set %s up", network->bridge,
                          network->bridge);
+    if (bridge->mtu < MACHINE_MTU)
+        return error_set(error,
+                         "bridge %s carries %u bytes a packet, and machines send %u: ip "
+                         "link set %s mtu %u",
+                         network->bridge, bridge->mtu, MACHINE_MTU, network->bridge, MACHINE_MTU);
     if (bridge->spanning_tree && bridge->forward_delay > 0)
         return error_set(error,
                          "bridge %s runs the spanning tree protocol, which keeps each machine from "

@@ -8,6 +8,8 @@
 
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "keeper/bridges.h"
+#include "keeper/device_name.h"
 #include "keeper/listening.h"
 #include "keeper/machine.h"
 #include "keeper/process.h"
@@ -58,6 +60,35 @@ static void take_listen(struct keeper *keeper, const struct message *message)
     descriptor_close(&descriptor);
 }
 
+static const struct config_network *find_bridge_network(const struct config *config,
+                                                        const char *name)
+{
+    for (size_t i = 0; i < config->network_count; i++)
+        if (config->networks[i].type == CONFIG_NETWORK_BRIDGE &&
+            strcmp(config->networks[i].name, name) == 0)
+            return &config->networks[i];
+    return NULL;
+}
+
+static void take_port(struct keeper *keeper, const struct message *question)
+{
+    struct error error;
+    int descriptor = -1;
+    const char *name = question->port.network;
+    const struct config_network *network = find_bridge_network(keeper->config, name);
+    struct message message = message_make(MESSAGE_PORT_OPENED, question->serial, NULL);
+    if (network)
+        descriptor = bridges_open_port(keeper->bridges, network, &error);
+    else
+        error_set(&error, "the keeper's configuration has no such network");
+    device_port_mac(name, message.opened.mac);
+    message.opened.failed = descriptor == -1;
+    if (descriptor == -1)
+        snprintf(message.opened.text, sizeof message.opened.text, "%s", error.text);
+    keeper_send(keeper, &message, descriptor);
+    descriptor_close(&descriptor);
+}
+
 static void keep_first_problem(void *argument, const char *text)
 {
     struct error *error = argument;
@@ -97,6 +128,7 @@ static void take_reload(struct keeper *keeper, const struct message *message)
         answer(keeper, MESSAGE_RELOADED, message->serial, &error, -1);
         return;
     }
+    bridges_prepare(keeper->bridges, config);
     qemu_backend.reload(keeper, config);
     config_free(keeper->own_config);
     keeper->config = keeper->own_config = config;
@@ -120,6 +152,12 @@ static void received(void *argument, const struct message *message, int descript
         break;
     case MESSAGE_RELOAD:
         take_reload(keeper, message);
+        break;
+    case MESSAGE_PORT:
+        take_port(keeper, message);
+        break;
+    case MESSAGE_SEEN_READY:
+        keeper_machine_seen_ready(keeper, message->service, message->serial);
         break;
     default:
         log_warning("the front sent a message that is not for the keeper; ignoring it");
@@ -179,7 +217,8 @@ static int begin(struct keeper *keeper, struct error *error)
     keeper->base = event_base_new();
     keeper->listening =
         listening_new(options->config, options->passed_first, options->passed_count);
-    if (!keeper->base || !keeper->listening)
+    keeper->bridges = bridges_new(options->config->run_directory);
+    if (!keeper->base || !keeper->listening || !keeper->bridges)
         return -1;
     keeper->supervisor_readable =
         event_new(keeper->base, options->supervisor, EV_READ | EV_PERSIST, on_supervisor, keeper);
@@ -188,6 +227,7 @@ static int begin(struct keeper *keeper, struct error *error)
         event_add(keeper->supervisor_readable, NULL) != 0 ||
         event_add(keeper->terminated, NULL) != 0)
         return -1;
+    bridges_prepare(keeper->bridges, options->config);
     if (qemu_backend.open(keeper, error) != 0)
         return -1;
     connect_front(keeper, options->link);
@@ -198,6 +238,9 @@ static void finish(struct keeper *keeper)
 {
     keeper_machine_forget_all(keeper);
     qemu_backend.close(keeper);
+    if (keeper->bridges && keeper->status == KEEPER_ENDED)
+        bridges_remove(keeper->bridges);
+    bridges_free(keeper->bridges);
     message_link_free(keeper->link);
     listening_free(keeper->listening);
     if (keeper->supervisor_readable)

@@ -49,8 +49,11 @@ static size_t count_endpoints(const struct config *config)
     return count;
 }
 
+/* On a bridge it is the machine that listens. */
 static void allow_service(struct listening *listening, const struct config_service *service)
 {
+    if (service->network && service->network->type == CONFIG_NETWORK_BRIDGE)
+        return;
     for (unsigned i = 0; i < service->address_count; i++)
         for (unsigned j = 0; j < service->port_count; j++)
             allow(listening, &service->addresses[i], service->ports[j].listen, true);

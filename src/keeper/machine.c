@@ -81,6 +81,9 @@ static struct message about(const struct machine *machine, enum message_type typ
     message.machine.forward_count = machine->forward_count;
     memcpy(message.machine.forwards, machine->forwards, sizeof machine->forwards);
     memcpy(message.machine.domain, machine->domain, sizeof machine->domain);
+    memcpy(message.machine.token, machine->token, sizeof machine->token);
+    message.machine.ready_rule = machine->ready_rule;
+    message.machine.ready_port = machine->ready_port;
     message.machine.started = machine->started;
     return message;
 }
@@ -177,6 +180,13 @@ void keeper_machine_start(struct keeper *keeper, const char *name, uint32_t seri
     else
         send_end(keeper, MESSAGE_FAILED, name, serial, false,
                  "the keeper's configuration has no such service");
+}
+
+void keeper_machine_seen_ready(struct keeper *keeper, const char *name, uint32_t serial)
+{
+    struct machine *machine = find(keeper, name);
+    if (machine && machine->serial == serial && machine->spawned && !machine->ready)
+        machine->backend->seen_ready(machine);
 }
 
 /* --- stopping --- */

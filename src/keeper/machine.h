@@ -27,6 +27,9 @@ struct machine {
     bool prewarmed; /* a spare one was used */
     int32_t pid;
     char domain[64];
+    uint8_t token[MESSAGE_TOKEN_SIZE]; /* as in the message, like the two below */
+    uint8_t ready_rule;
+    uint16_t ready_port;
     double started; /* seconds since the epoch */
     uint8_t forward_count;
     struct message_forward forwards[CONFIG_PORTS_MAX];
@@ -42,6 +45,9 @@ struct machine {
 void keeper_machine_start(struct keeper *keeper, const char *service, uint32_t serial);
 void keeper_machine_stop(struct keeper *keeper, const char *service, uint32_t serial,
                          enum config_stop mode);
+
+/* The front has seen on a bridge network that the machine takes traffic. */
+void keeper_machine_seen_ready(struct keeper *keeper, const char *service, uint32_t serial);
 
 /* MACHINE (and SUSPENDED) for each machine. */
 void keeper_machine_list(struct keeper *keeper);

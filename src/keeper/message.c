@@ -37,6 +37,10 @@ size_t message_size(const struct message *message)
         return UNTIL(stop);
     case MESSAGE_RELOAD:
         return UNTIL(reload);
+    case MESSAGE_PORT:
+        return UNTIL(port);
+    case MESSAGE_PORT_OPENED:
+        return offsetof(struct message, opened.text) + text_length(message->opened.text);
     case MESSAGE_LISTENING:
     case MESSAGE_RELOADED:
         return offsetof(struct message, answer.text) + text_length(message->answer.text);
@@ -52,7 +56,7 @@ size_t message_size(const struct message *message)
         return UNTIL(end.moment);
     case MESSAGE_CONSOLE:
         return offsetof(struct message, console.bytes) + message->console.length;
-    default: /* START and SYNCHRONISED have nothing more */
+    default: /* START, SEEN_READY and SYNCHRONISED have nothing more */
         return UNTIL(service);
     }
 }
@@ -62,8 +66,10 @@ static bool is_about_machine(uint32_t type)
     switch (type) {
     case MESSAGE_LISTEN:
     case MESSAGE_RELOAD:
+    case MESSAGE_PORT:
     case MESSAGE_LISTENING:
     case MESSAGE_RELOADED:
+    case MESSAGE_PORT_OPENED:
     case MESSAGE_SYNCHRONISED:
         return false;
     default:
@@ -101,6 +107,12 @@ static bool body_is_valid(const struct message *message)
                is_bool(&message->listen.reuse_port);
     case MESSAGE_STOP:
         return message->stop.mode <= CONFIG_STOP_SUSPEND;
+    case MESSAGE_PORT:
+        return message->port.network[0] != '\0' &&
+               is_ended(message->port.network, sizeof message->port.network);
+    case MESSAGE_PORT_OPENED:
+        return is_bool(&message->opened.failed) &&
+               is_ended(message->opened.text, sizeof message->opened.text);
     case MESSAGE_LISTENING:
     case MESSAGE_RELOADED:
         return is_bool(&message->answer.failed) &&
@@ -112,6 +124,7 @@ static bool body_is_valid(const struct message *message)
         return is_bool(&message->machine.ready) && is_bool(&message->machine.prewarmed) &&
                message->machine.pid >= 0 && message->machine.forward_count <= CONFIG_PORTS_MAX &&
                is_ended(message->machine.domain, sizeof message->machine.domain) &&
+               message->machine.ready_rule <= CONFIG_READY_AFTER &&
                isfinite(message->machine.started) && message->machine.started >= 0;
     case MESSAGE_FAILED:
     case MESSAGE_EXITED:
@@ -162,7 +175,8 @@ int message_receive(int socket, struct message *message, int *descriptor)
         return -1;
     }
     if (message_check(&bytes, (size_t)length, message) == 0 &&
-        (*descriptor == -1 || message->type == MESSAGE_LISTENING))
+        (*descriptor == -1 || message->type == MESSAGE_LISTENING ||
+         message->type == MESSAGE_PORT_OPENED))
         return 1;
     descriptor_close(descriptor);
     errno = EBADMSG;

@@ -18,11 +18,15 @@ enum message_type {
         1,         /* open a listening socket that the configuration names; answered by LISTENING */
     MESSAGE_START, /* start the machine of a service */
     MESSAGE_STOP,  /* stop it, by `stop.mode` */
-    MESSAGE_RELOAD, /* read the configuration file again; answered by RELOADED */
+    MESSAGE_RELOAD,     /* read the configuration file again; answered by RELOADED */
+    MESSAGE_PORT,       /* make jitsud's port on a bridge network; answered by PORT_OPENED */
+    MESSAGE_SEEN_READY, /* the port has seen that a machine takes traffic; READY comes of it, unless
+                           the machine is ready already, is gone, or shows it in another way */
     /* keeper -> front */
-    MESSAGE_LISTENING, /* with the descriptor, or with an error */
-    MESSAGE_RELOADED,  /* done, or an error: the old configuration stays in force */
-    MESSAGE_MACHINE,   /* a machine that runs already: one for each, at the beginning of a link */
+    MESSAGE_LISTENING,   /* with the descriptor, or with an error */
+    MESSAGE_RELOADED,    /* done, or an error: the old configuration stays in force */
+    MESSAGE_PORT_OPENED, /* with the TAP device's descriptor, or with an error */
+    MESSAGE_MACHINE,     /* a machine that runs already: one for each, at the beginning of a link */
     MESSAGE_SYNCHRONISED, /* all MACHINE messages have been sent */
     MESSAGE_SPAWNED,      /* the machine's process exists */
     MESSAGE_ENTERED,      /* its kernel has been entered (bundled unikernels only) */
@@ -42,10 +46,11 @@ struct message_forward {
 
 #define MESSAGE_TEXT_MAX    512
 #define MESSAGE_CONSOLE_MAX 1024
+#define MESSAGE_TOKEN_SIZE  16
 
 struct message {
     uint32_t type;   /* enum message_type */
-    uint32_t serial; /* LISTEN and RELOAD: chosen by the front, repeated in the answer.
+    uint32_t serial; /* LISTEN, RELOAD and PORT: chosen by the front, repeated in the answer.
                         START: number of this run of the machine, chosen by the front, repeated in
                         every message about the machine that came of it. */
     char service[CONFIG_NAME_TEXT_MAX]; /* its name; "" where it does not concern one */
@@ -63,9 +68,17 @@ struct message {
                 digest; /* of the file's content (message_digest): both must have read the same */
         } reload;
         struct {
+            char network[CONFIG_NETWORK_MAX]; /* its name */
+        } port;
+        struct {
             bool failed;
             char text[MESSAGE_TEXT_MAX]; /* why; for a person */
         } answer;                        /* LISTENING, RELOADED */
+        struct {
+            bool failed;
+            uint8_t mac[6];              /* of the port, in whose name it sends */
+            char text[MESSAGE_TEXT_MAX]; /* as above */
+        } opened;                        /* PORT_OPENED */
         struct {
             uint64_t moment; /* clock_now() of what is reported */
             int32_t pid;     /* 0: no process of its own */
@@ -74,8 +87,15 @@ struct message {
             uint8_t forward_count;
             struct message_forward forwards[CONFIG_PORTS_MAX];
             char domain[64]; /* libvirt, Xen: its name or id; else "" */
-            double started;  /* MACHINE: seconds since the epoch */
-        } machine;           /* MACHINE, SPAWNED, ENTERED, READY */
+            uint8_t
+                token[MESSAGE_TOKEN_SIZE]; /* by which it is known on the conduit; all 0: none */
+            /* Until it is ready, how that is found out, never CONFIG_READY_DEFAULT. On a bridge
+             * network the port watches for `arp` and `tcp`, and may for `announce`; it says
+             * SEEN_READY. */
+            uint8_t ready_rule;  /* enum config_ready */
+            uint16_t ready_port; /* of `tcp` */
+            double started;      /* MACHINE: seconds since the epoch */
+        } machine;               /* MACHINE, SPAWNED, ENTERED, READY */
         struct {
             uint64_t moment;
             bool asked_for;              /* EXITED: by a STOP */
@@ -104,8 +124,9 @@ int message_check(const void *bytes, size_t length, struct message *message);
  * the type needs are sent. Returns 0, or -1 with errno (EAGAIN: full). */
 int message_send(int socket, const struct message *message, int descriptor);
 
-/* Receives one and checks it (message_check; only LISTENING comes with a descriptor). Returns 1;
- * 0 at the end of the stream; -1 with errno (EAGAIN: none there; EBADMSG: not a message).
+/* Receives one and checks it (message_check; only LISTENING and PORT_OPENED come with a
+ * descriptor). Returns 1; 0 at the end of the stream; -1 with errno (EAGAIN: none there; EBADMSG:
+ * not a message).
  * `*descriptor` is -1 or belongs to the caller. */
 int message_receive(int socket, struct message *message, int *descriptor);
 

@@ -11,6 +11,7 @@
 
 #define MACHINE_BUCKETS 1024
 
+struct bridges;
 struct event;
 struct event_base;
 struct machine;
@@ -30,6 +31,7 @@ struct keeper {
     int status; /* what keeper_run() returns */
 
     struct listening *listening;
+    struct bridges *bridges;
     struct machine *machines[MACHINE_BUCKETS]; /* by name */
     unsigned starting;                         /* machines that are not ready yet */
     unsigned adopting;                         /* machines that are still being looked at */

@@ -1,4 +1,4 @@
-/* The qemu backend: machines as QEMU processes of their own, on user networks. */
+/* The qemu backend: machines as QEMU processes of their own. */
 #include "keeper/qemu.h"
 
 #include <dirent.h>
@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "keeper/bridges.h"
 
 #define PROGRAM      "qemu-system-x86_64"
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
@@ -30,12 +31,26 @@ static void attach(struct qemu_process *process, struct machine *machine)
     process->machine = machine;
     machine->data = process;
     machine->pid = process->pid;
+    machine->ready_rule = (uint8_t)process->rule;
+    machine->ready_port = process->ready_port;
+    memcpy(machine->token, process->token, sizeof machine->token);
+}
+
+/* While QEMU is still being loaded, or waits to be told to continue. */
+static void attach_network(struct qemu_process *process, const struct config_service *service)
+{
+    struct error error;
+    if (process->device[0] && bridges_attach(process->qemu->keeper->bridges, service->network,
+                                             process->device, &error) != 0)
+        qemu_process_condemn(process, &error);
 }
 
 /* The spare's console has said nothing yet, and mostly its ports are known: it only has to go on.
  */
-static int start_spare(struct qemu_process *spare, struct machine *machine)
+static int start_spare(struct qemu_process *spare, const struct config_service *service,
+                       struct machine *machine)
 {
+    attach_network(spare, service);
     if (qemu_process_execute(spare, "cont", NULL) != 0)
         return -1;
     attach(spare, machine);
@@ -53,18 +68,24 @@ static int qemu_start(struct machine *machine, const struct config_service *serv
     struct qemu_process *process = spare_take(qemu, service);
     if (process) {
         spare_refill_soon(qemu);
-        if (start_spare(process, machine) == 0)
+        if (start_spare(process, service, machine) == 0)
             return 0;
         spare_ended(process, "its monitor does not take commands");
     }
     process = qemu_process_launch(qemu, service, service->name, false, error);
     if (!process)
         return -1;
+    attach_network(process, service);
     attach(process, machine);
     keeper_machine_spawned(machine, clock_now());
     readiness_begin(process);
     qemu_process_remember(process);
     return 0;
+}
+
+static void qemu_seen_ready(struct machine *machine)
+{
+    readiness_seen(machine->data);
 }
 
 void qemu_process_ready(struct qemu_process *process)
@@ -77,6 +98,25 @@ void qemu_process_ready(struct qemu_process *process)
 }
 
 /* --- stopping --- */
+
+static void pause_network(struct qemu_process *process)
+{
+    struct error error;
+    if (process->device[0] &&
+        bridges_pause(process->qemu->keeper->bridges, process->device, &error) != 0)
+        log_warning("%s: %s; frames for it pile up while it is suspended", process->service,
+                    error.text);
+}
+
+/* Lets the machine run on. -1: its monitor does not answer. */
+static int let_run(struct qemu_process *process, qmp_answer_function *answered)
+{
+    struct error error;
+    if (process->device[0] &&
+        bridges_resume(process->qemu->keeper->bridges, process->device, &error) != 0)
+        log_error("%s: %s; it cannot be reached", process->service, error.text);
+    return qemu_process_execute(process, "cont", answered);
+}
 
 static void shutdown_overdue(evutil_socket_t unused, short events, void *argument)
 {
@@ -98,6 +138,7 @@ static void stopped(void *argument, bool failed, const char *text)
         qemu_process_kill(process);
         return;
     }
+    pause_network(process);
     keeper_machine_suspended(machine);
 }
 
@@ -111,7 +152,7 @@ static void qemu_stop(struct machine *machine, enum config_stop mode)
         break;
     case CONFIG_STOP_SHUTDOWN:
         /* A suspended machine must run to hear of it. */
-        if ((machine->suspended && qemu_process_execute(process, "cont", NULL) != 0) ||
+        if ((machine->suspended && let_run(process, NULL) != 0) ||
             qemu_process_execute(process, "system_powerdown", NULL) != 0)
             qemu_process_kill(process);
         else
@@ -138,7 +179,7 @@ static void resumed(void *argument, bool failed, const char *text)
 
 static void qemu_resume(struct machine *machine)
 {
-    if (qemu_process_execute(machine->data, "cont", resumed) != 0)
+    if (let_run(machine->data, resumed) != 0)
         resumed(machine->data, true, "its monitor does not answer");
 }
 
@@ -362,6 +403,7 @@ const struct backend qemu_backend = {
     .name = "qemu",
     .open = qemu_open,
     .start = qemu_start,
+    .seen_ready = qemu_seen_ready,
     .resume = qemu_resume,
     .stop = qemu_stop,
     .remember = qemu_remember,

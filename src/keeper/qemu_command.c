@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "keeper/device_name.h"
+
 /* Of QEMU's user network, which is the same inside every machine. */
 #define GUEST_ADDRESS "10.0.2.15"
 #define GUEST_PREFIX  "24"
@@ -12,35 +14,57 @@
 
 #define ARGUMENTS_MAX 64
 
-/* A bundled unikernel is told by this what it cannot find out. */
-#define TOKEN_SIZE 16
-
 /* QEMU allocates a gigabyte of address space for translated code where it is not told how much;
  * unikernels are small, and what is not enough is only translated again. */
 #define TRANSLATED_MEGABYTES 32
 
-const char *qemu_command_mac(const char *name, char text[MAC_TEXT_SIZE])
+static bool is_on_bridge(const struct config_service *service)
 {
-    uint64_t digest = message_digest(name, strlen(name));
-    snprintf(text, MAC_TEXT_SIZE, "02:%02x:%02x:%02x:%02x:%02x", (unsigned)(digest >> 32 & 255),
-             (unsigned)(digest >> 24 & 255), (unsigned)(digest >> 16 & 255),
-             (unsigned)(digest >> 8 & 255), (unsigned)(digest & 255));
-    return text;
+    return service->network && service->network->type == CONFIG_NETWORK_BRIDGE;
+}
+
+static const char *machine_mac(const struct config_service *service, char text[MAC_TEXT_SIZE])
+{
+    uint8_t mac[MAC_SIZE];
+    device_machine_mac(service->network ? service->network->name : "", service->name, mac);
+    return mac_format(mac, text);
 }
 
 /* --- the kernel's command line --- */
 
-static void print_replaced(FILE *stream, const char *text, const char *name)
+/* One address of the machine, as text. */
+struct address_text {
+    char address[ADDRESS_TEXT_SIZE], length[4];
+    char gateway[ADDRESS_TEXT_SIZE]; /* "": none */
+};
+
+static struct address_text address_text(const struct config_service *service, size_t number)
+{
+    struct address_text text = {GUEST_ADDRESS, GUEST_PREFIX, GUEST_GATEWAY};
+    if (!is_on_bridge(service))
+        return text;
+    const struct address *address = &service->addresses[number];
+    const struct config_subnet *subnet = config_network_subnet(service->network, address);
+    address_format(address, text.address);
+    snprintf(text.length, sizeof text.length, "%u", subnet->prefix.length);
+    text.gateway[0] = '\0';
+    if (subnet->gateway.family)
+        address_format(&subnet->gateway, text.gateway);
+    return text;
+}
+
+static void print_replaced(FILE *stream, const char *text, const struct config_service *service)
 {
     char mac[MAC_TEXT_SIZE];
+    struct address_text address = address_text(service, 0);
     const struct {
         const char *placeholder, *value;
     } replacements[] = {
-        {"%{name}", name},
-        {"%{address}", GUEST_ADDRESS},
-        {"%{prefixlen}", GUEST_PREFIX},
-        {"%{gateway}", GUEST_GATEWAY},
-        {"%{mac}", qemu_command_mac(name, mac)},
+        {"%{name}", service->name},
+        {"%{address}", address.address},
+        {"%{prefixlen}", address.length},
+        {"%{gateway}", address.gateway},
+        {"%{mac}", machine_mac(service, mac)},
     };
     while (*text) {
         size_t step = 0;
@@ -59,11 +83,36 @@ static void print_replaced(FILE *stream, const char *text, const char *name)
     }
 }
 
+/* A gateway is told once for each family, with the first address of that. */
+static void print_addresses(FILE *stream, const struct config_service *service)
+{
+    bool told[2] = {false, false};
+    for (size_t i = 0; i == 0 || (is_on_bridge(service) && i < service->address_count); i++) {
+        struct address_text text = address_text(service, i);
+        bool ipv6 = strchr(text.address, ':');
+        fprintf(stream, "%s=%s/%s ", ipv6 ? "ip6" : "ip", text.address, text.length);
+        if (text.gateway[0] && !told[ipv6])
+            fprintf(stream, "gw=%s ", text.gateway);
+        told[ipv6] = true;
+    }
+}
+
+static void print_conduit(FILE *stream, const struct config_network *network)
+{
+    uint8_t mac[MAC_SIZE];
+    char text[MAC_TEXT_SIZE];
+    device_port_mac(network->name, mac);
+    fprintf(stream, " conduit=%s", mac_format(mac, text));
+}
+
 static void print_announced(FILE *stream, const struct qemu_command *command)
 {
-    fprintf(stream, "ip=" GUEST_ADDRESS "/" GUEST_PREFIX " gw=" GUEST_GATEWAY " name=%s token=",
-            command->service->name);
-    for (unsigned i = 0; i < TOKEN_SIZE; i++)
+    print_addresses(stream, command->service);
+    fprintf(stream, "name=%s", command->service->name);
+    if (is_on_bridge(command->service))
+        print_conduit(stream, command->service->network);
+    fputs(" token=", stream);
+    for (unsigned i = 0; i < MESSAGE_TOKEN_SIZE; i++)
         fprintf(stream, "%02x", command->token[i]);
     fprintf(stream, " time=%lld", (long long)command->time);
     if (command->tsc_khz)
@@ -83,7 +132,7 @@ char *qemu_command_kernel_line(const struct qemu_command *command)
         if (configured[0])
             fputc(' ', stream);
     }
-    print_replaced(stream, configured, command->service->name);
+    print_replaced(stream, configured, command->service);
     if (fclose(stream) != 0) {
         free(line);
         return NULL;
@@ -208,19 +257,27 @@ static void add_channels(struct arguments *arguments)
     add(arguments, "chardev=qmp,mode=control");
 }
 
-static void add_network(struct arguments *arguments, const struct qemu_command *command)
+static void add_user_network(struct arguments *arguments, const struct qemu_command *command)
 {
-    char mac[MAC_TEXT_SIZE];
-    add(arguments, "-netdev");
     begin(arguments);
     fputs("user,id=network", arguments->stream);
     for (unsigned i = 0; i < command->forward_count; i++)
         fprintf(arguments->stream, ",hostfwd=tcp:127.0.0.1:%u-:%u", command->forwards[i].host,
                 command->forwards[i].machine);
     end(arguments);
+}
+
+static void add_network(struct arguments *arguments, const struct qemu_command *command)
+{
+    char mac[MAC_TEXT_SIZE];
+    add(arguments, "-netdev");
+    if (is_on_bridge(command->service))
+        add_format(arguments, "tap,id=network,fd=%d", command->tap);
+    else
+        add_user_network(arguments, command);
     add(arguments, "-device");
     add_format(arguments, "virtio-net-device,netdev=network,mac=%s",
-               qemu_command_mac(command->service->name, mac));
+               machine_mac(command->service, mac));
 }
 
 static void add_kernel(struct arguments *arguments, const struct qemu_command *command,
@@ -258,12 +315,23 @@ static char **pack(const struct arguments *arguments)
     return packed;
 }
 
+static unsigned count_ipv4(const struct config_service *service)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < service->address_count; i++)
+        count += service->addresses[i].family == AF_INET;
+    return count;
+}
+
 static int check(const struct qemu_command *command, struct error *error)
 {
     const struct config_service *service = command->service;
     if (command->image->memory_end > service->memory)
         return error_set(error, "its image needs more than the %llu KiB of memory that are given",
                          (unsigned long long)(service->memory / 1024));
+    if (command->image->announces && is_on_bridge(service) && count_ipv4(service) > 1)
+        return error_set(error, "its image takes one IPv4 address only, and the service has %u",
+                         count_ipv4(service));
     return 0;
 }
 

@@ -23,6 +23,7 @@ struct qemu_command {
     const uint8_t *token;                 /* 16 bytes that the machine is known by */
     int64_t time;                         /* now, in seconds since the epoch */
     uint64_t tsc_khz; /* rate of the time stamp counter; 0: not known for sure */
+    int tap;          /* the descriptor of its TAP device there; not used on a user network */
     const struct message_forward *forwards; /* ports of the user network */
     unsigned forward_count;
 };
@@ -32,13 +33,9 @@ struct qemu_command {
 char **qemu_command_make(const struct qemu_command *command, struct error *error);
 
 /* The kernel's command line of that machine, allocated: for images that announce themselves their
- * address, name, token and so on, then the configured text; for others that alone. In both
- * %{name}, %{address}, %{prefixlen}, %{gateway} and %{mac} are replaced. NULL: memory is exhausted.
- */
+ * addresses, name, token and so on, then the configured text; for others that alone. In both
+ * %{name}, %{address}, %{prefixlen}, %{gateway} and %{mac} are replaced; a service with several
+ * addresses has the first one there. NULL: memory is exhausted. */
 char *qemu_command_kernel_line(const struct qemu_command *command);
-
-/* A locally administered MAC address that belongs to the service's name, as text. */
-#define MAC_TEXT_SIZE 18
-const char *qemu_command_mac(const char *name, char text[MAC_TEXT_SIZE]);
 
 #endif

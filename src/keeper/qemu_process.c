@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "keeper/bridges.h"
 #include "keeper/qemu.h"
 #include "keeper/qemu_command.h"
 #include "keeper/spawn.h"
@@ -71,6 +72,12 @@ void qemu_process_kill(struct qemu_process *process)
         errno != ESRCH)
         log_error("%s: cannot end process %d: %s", process->service, (int)process->pid,
                   strerror(errno));
+}
+
+void qemu_process_condemn(struct qemu_process *process, const struct error *why)
+{
+    snprintf(process->verdict, sizeof process->verdict, "%s", why->text);
+    qemu_process_kill(process);
 }
 
 void qemu_process_after(struct qemu_process *process, uint64_t delay, event_callback_fn function)
@@ -195,7 +202,9 @@ static void describe_end(struct qemu_process *process, const siginfo_t *status, 
 {
     const char *words = console_last_words(&process->console);
     int length;
-    if (!known)
+    if (process->verdict[0])
+        length = snprintf(text, size, "%s", process->verdict);
+    else if (!known)
         length = snprintf(text, size, "its QEMU process ended");
     else if (status->si_code == CLD_EXITED && process->console.fatal[0])
         length = snprintf(text, size, "the machine gave up: %s", process->console.fatal);
@@ -259,8 +268,19 @@ static int watch_all(struct qemu_process *process, int qmp_socket)
 /* What the new process gets, and ours of the other ends. */
 struct ends {
     int null, complaints, qmp, console, pid, own_qmp;
-    int image, ramdisk; /* opened for a process that might not be let near them; else -1 */
+    int more[3]; /* its TAP device, image and ramdisk, as far as it gets them open */
+    unsigned more_count;
 };
+
+/* Passes that descriptor, too. Returns its number in the new process. */
+static int add_end(struct ends *ends, int descriptor)
+{
+    _Static_assert(QEMU_FD_COUNT + sizeof ends->more / sizeof ends->more[0] <=
+                       SPAWN_DESCRIPTORS_MAX,
+                   "all can be passed");
+    ends->more[ends->more_count] = descriptor;
+    return QEMU_FD_COUNT + (int)ends->more_count++;
+}
 
 static int make_ends(struct qemu_process *process, struct ends *ends, struct error *error)
 {
@@ -282,10 +302,12 @@ static int make_ends(struct qemu_process *process, struct ends *ends, struct err
 
 static void close_ends(struct ends *ends)
 {
-    int *all[] = {&ends->null, &ends->complaints, &ends->qmp,   &ends->console,
-                  &ends->pid,  &ends->own_qmp,    &ends->image, &ends->ramdisk};
+    int *all[] = {&ends->null,    &ends->complaints, &ends->qmp,
+                  &ends->console, &ends->pid,        &ends->own_qmp};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         descriptor_close(all[i]);
+    for (unsigned i = 0; i < ends->more_count; i++)
+        descriptor_close(&ends->more[i]);
 }
 
 static bool has_forward(const struct qemu_process *process, uint16_t port)
@@ -296,8 +318,15 @@ static bool has_forward(const struct qemu_process *process, uint16_t port)
     return false;
 }
 
+static bool is_on_bridge(const struct config_service *service)
+{
+    return service->network && service->network->type == CONFIG_NETWORK_BRIDGE;
+}
+
 static void choose_forwards(struct qemu_process *process, const struct config_service *service)
 {
+    if (is_on_bridge(service))
+        return;
     for (unsigned i = 0; i < service->port_count; i++)
         if (!has_forward(process, service->ports[i].machine))
             process->forwards[process->forward_count++].machine = service->ports[i].machine;
@@ -306,12 +335,11 @@ static void choose_forwards(struct qemu_process *process, const struct config_se
         process->forwards[process->forward_count++].machine = process->ready_port;
 }
 
-static char **make_command(const struct qemu_process *process, const struct config_service *service,
-                           bool paused, struct error *error)
+static char **make_command(struct qemu_process *process, const struct config_service *service,
+                           int tap, bool paused, struct error *error)
 {
-    uint8_t token[16];
     char title[CONFIG_NAME_TEXT_MAX + 8];
-    if (getrandom(token, sizeof token, 0) != (ssize_t)sizeof token) {
+    if (getrandom(process->token, sizeof process->token, 0) != (ssize_t)sizeof process->token) {
         error_set_errno(error, "no randomness");
         return NULL;
     }
@@ -325,8 +353,9 @@ static char **make_command(const struct qemu_process *process, const struct conf
         .kvm = service->accel == CONFIG_ACCEL_KVM ||
                (service->accel == CONFIG_ACCEL_AUTO && accelerator_is_proven(qemu->accelerator)),
         .paused = paused,
-        .token = token,
+        .token = process->token,
         .time = (int64_t)time(NULL),
+        .tap = tap,
         .forwards = process->forwards,
         .forward_count = process->forward_count,
     };
@@ -352,33 +381,58 @@ static int run(struct qemu_process *process, const struct ends *ends, char **com
         .user = options->user,
         .group = options->group,
         .more_group = kvm == (gid_t)-1 ? NULL : &kvm};
-    if (ends->image != -1)
-        program.descriptors[program.descriptor_count++] = ends->image;
-    if (ends->ramdisk != -1)
-        program.descriptors[program.descriptor_count++] = ends->ramdisk;
+    for (unsigned i = 0; i < ends->more_count; i++)
+        program.descriptors[program.descriptor_count++] = ends->more[i];
     process->pid = spawn(&program, &process->pidfd, error);
     return process->pid == -1 ? -1 : 0;
 }
 
-/* Where the machine's user is not the keeper's, it gets the files open: the directories that they
- * lie in need not be open to it. `*service` then names them as that process sees them. */
-static int open_files(const struct qemu_process *process, struct config_service *service,
-                      struct ends *ends, struct error *error)
+/* Its end of the wire to the bridge, where it is on one. */
+static int open_tap(struct qemu_process *process, const struct config_service *service,
+                    struct ends *ends, int *number, struct error *error)
 {
-    static char image[] = "/dev/fd/6", ramdisk[] = "/dev/fd/7";
-    _Static_assert(QEMU_FD_COUNT == 6, "the files follow the other descriptors");
+    *number = -1;
+    if (!is_on_bridge(service))
+        return 0;
+    int tap = bridges_open_machine(process->qemu->keeper->bridges, service, process->directory_name,
+                                   process->device, error);
+    if (tap == -1)
+        return -1;
+    *number = add_end(ends, tap);
+    return 0;
+}
+
+/* A file's path in a process that gets it open. */
+struct file_path {
+    char text[sizeof "/dev/fd/" + 3 * sizeof(int)];
+};
+
+static int open_file(const char *path, struct ends *ends, struct file_path *seen,
+                     struct error *error)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file == -1)
+        return error_set_errno(error, "cannot open %s", path);
+    snprintf(seen->text, sizeof seen->text, "/dev/fd/%d", add_end(ends, file));
+    return 0;
+}
+
+/* Where the machine's user is not the keeper's, it gets the files open: the directories that they
+ * lie in need not be open to it. `*service` then names them as that process sees them, by `paths`.
+ */
+static int open_files(const struct qemu_process *process, struct config_service *service,
+                      struct file_path paths[2], struct ends *ends, struct error *error)
+{
     if (!process->qemu->keeper->options->change_user)
         return 0;
-    ends->image = open(service->image, O_RDONLY | O_CLOEXEC);
-    if (ends->image == -1)
-        return error_set_errno(error, "cannot open %s", service->image);
-    service->image = image;
+    if (open_file(service->image, ends, &paths[0], error) != 0)
+        return -1;
+    service->image = paths[0].text;
     if (!service->ramdisk)
         return 0;
-    ends->ramdisk = open(service->ramdisk, O_RDONLY | O_CLOEXEC);
-    if (ends->ramdisk == -1)
-        return error_set_errno(error, "cannot open %s", service->ramdisk);
-    service->ramdisk = ramdisk;
+    if (open_file(service->ramdisk, ends, &paths[1], error) != 0)
+        return -1;
+    service->ramdisk = paths[1].text;
     return 0;
 }
 
@@ -386,9 +440,10 @@ static int open_files(const struct qemu_process *process, struct config_service 
 static int launch(struct qemu_process *process, const struct config_service *service, bool paused,
                   struct error *error)
 {
-    struct ends ends = {-1, -1, -1, -1, -1, -1, -1, -1};
+    struct ends ends = {-1, -1, -1, -1, -1, -1, {-1, -1, -1}, 0};
+    struct file_path paths[2];
     char **command = NULL;
-    int failed = -1;
+    int tap, failed = -1;
 
     if (image_examine(service->image, &process->image, error) != 0 ||
         (service->ramdisk && file_version_read(service->ramdisk, &process->ramdisk, error) != 0) ||
@@ -401,9 +456,11 @@ static int launch(struct qemu_process *process, const struct config_service *ser
     if (process->directory == -1)
         return -1;
     struct config_service seen = *service;
-    if (make_ends(process, &ends, error) != 0 || open_files(process, &seen, &ends, error) != 0)
+    if (make_ends(process, &ends, error) != 0 ||
+        open_tap(process, service, &ends, &tap, error) != 0 ||
+        open_files(process, &seen, paths, &ends, error) != 0)
         goto out;
-    command = make_command(process, &seen, paused, error);
+    command = make_command(process, &seen, tap, paused, error);
     if (!command || run(process, &ends, command, error) != 0)
         goto out;
     int qmp_socket = ends.own_qmp;
@@ -460,6 +517,8 @@ struct qemu_process *qemu_process_adopt(struct qemu *qemu, const char *directory
     process->rule = CONFIG_READY_ANNOUNCE;
     process->forward_count = process->service_forwards = record->forward_count;
     memcpy(process->forwards, record->forwards, sizeof record->forwards);
+    memcpy(process->token, record->token, sizeof record->token);
+    bridges_find_machine(qemu->keeper->bridges, directory_name, process->device);
     console_begin(&process->console, NULL);
 
     int qmp_socket = -1;
@@ -497,6 +556,7 @@ void qemu_process_remember(struct qemu_process *process)
                             .forward_count = machine->forward_count};
     snprintf(record.service, sizeof record.service, "%s", machine->name);
     memcpy(record.forwards, machine->forwards, sizeof record.forwards);
+    memcpy(record.token, process->token, sizeof record.token);
     if (record_write(process->directory, &record, &error) != 0)
         log_error("%s: %s; a restarted jitsud will not know this machine", machine->name,
                   error.text);

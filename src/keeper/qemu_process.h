@@ -4,6 +4,7 @@
 #define JITSU_KEEPER_QEMU_PROCESS_H
 
 #include <event2/event.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,6 +25,8 @@ struct qemu_process {
     struct machine *machine; /* whose it is; NULL: a spare, or one that is being ended */
     struct qemu_process *next_spare;
     char service[CONFIG_NAME_TEXT_MAX];
+    char device[IF_NAMESIZE]; /* its TAP device; "" on a user network */
+    uint8_t token[MESSAGE_TOKEN_SIZE];
     char directory_name[CONFIG_NAME_TEXT_MAX + 16];
     int directory; /* of its record */
     pid_t pid;
@@ -32,8 +35,9 @@ struct qemu_process {
     struct event *ended, *console_readable, *complaints_readable, *timer;
     struct qmp *qmp;
     struct console console;
-    char complaint[256]; /* the last line on its standard error */
-    char saying[256];    /* what has come of the next one */
+    char complaint[256];           /* the last line on its standard error */
+    char verdict[ERROR_TEXT_SIZE]; /* why the keeper ends it; "": it does not, or nobody asks */
+    char saying[256];              /* what has come of the next one */
     size_t saying_length;
     struct image image;
     struct file_version ramdisk;
@@ -71,6 +75,9 @@ struct qemu_process *qemu_process_adopt(struct qemu *qemu, const char *directory
 /* Kills it. Its end is reported through qemu_process_ended() as always. */
 void qemu_process_kill(struct qemu_process *process);
 
+/* The same for a reason that is to be told. */
+void qemu_process_condemn(struct qemu_process *process, const struct error *why);
+
 /* Frees what is known of it; the process itself and its record stay. */
 void qemu_process_free(struct qemu_process *process);
 
@@ -93,6 +100,9 @@ int readiness_choose(struct qemu_process *process, const struct config_service *
 /* The machine runs since now: begins to watch for what needs watching. */
 void readiness_begin(struct qemu_process *process);
 void readiness_console(struct qemu_process *process, enum console_event event);
+
+/* The front has seen on the bridge that the machine takes traffic. */
+void readiness_seen(struct qemu_process *process);
 
 /* The monitor's list of ports has come. */
 void readiness_ports(struct qemu_process *process, const char *text);

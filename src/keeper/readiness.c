@@ -1,5 +1,6 @@
 /* When a QEMU machine is ready. On a user network that a connection is accepted proves nothing,
- * since QEMU accepts it itself; what the machine has said to it is asked of the monitor. */
+ * since QEMU accepts it itself; what the machine has said to it is asked of the monitor. On a
+ * bridge network what can be seen of it on the wire is seen by the port, and the front tells. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,11 +28,14 @@ int readiness_choose(struct qemu_process *process, const struct config_service *
     process->ready_port = service->ready_port;
     process->ready_after = service->ready_after;
     if (process->rule == CONFIG_READY_DEFAULT) {
-        if (!process->image.announces && service->port_count == 0)
+        bool bridge = service->network && service->network->type == CONFIG_NETWORK_BRIDGE;
+        if (!process->image.announces && service->port_count == 0 && !bridge)
             return error_set(
                 error, "nothing tells when it is ready: the image does not announce it, and "
                        "there are no ports; expected `ready` or `ports` in its configuration");
-        process->rule = process->image.announces ? CONFIG_READY_ANNOUNCE : CONFIG_READY_TCP;
+        process->rule = process->image.announces   ? CONFIG_READY_ANNOUNCE
+                        : service->port_count == 0 ? CONFIG_READY_ARP
+                                                   : CONFIG_READY_TCP;
         if (service->port_count > 0)
             process->ready_port = service->ports[0].machine;
     }
@@ -125,7 +129,7 @@ void readiness_begin(struct qemu_process *process)
         list_ports(process);
     if (!process->machine)
         return; /* a spare, which waits */
-    if (process->rule == CONFIG_READY_TCP)
+    if (process->rule == CONFIG_READY_TCP && !process->device[0])
         qemu_process_after(process, PROBE_INTERVAL, probe);
     else if (process->rule == CONFIG_READY_AFTER)
         qemu_process_after(process, process->ready_after, time_passed);
@@ -135,6 +139,13 @@ void readiness_console(struct qemu_process *process, enum console_event event)
 {
     if ((event == CONSOLE_READY && process->rule == CONFIG_READY_ANNOUNCE) ||
         (event == CONSOLE_WANTED && process->rule == CONFIG_READY_CONSOLE))
+        fulfil(process);
+}
+
+void readiness_seen(struct qemu_process *process)
+{
+    if (process->rule == CONFIG_READY_ANNOUNCE || process->rule == CONFIG_READY_TCP ||
+        process->rule == CONFIG_READY_ARP)
         fulfil(process);
 }
 

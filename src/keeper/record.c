@@ -111,13 +111,34 @@ static json_t *forwards_to_json(const struct record *record)
     return array;
 }
 
+#define TOKEN_DIGITS (2 * MESSAGE_TOKEN_SIZE)
+
+static void format_token(const uint8_t token[MESSAGE_TOKEN_SIZE], char text[TOKEN_DIGITS + 1])
+{
+    for (size_t i = 0; i < MESSAGE_TOKEN_SIZE; i++)
+        snprintf(text + 2 * i, 3, "%02x", token[i]);
+}
+
+static int parse_token(const char *text, uint8_t token[MESSAGE_TOKEN_SIZE])
+{
+    if (strlen(text) != TOKEN_DIGITS || strspn(text, "0123456789abcdef") != TOKEN_DIGITS)
+        return -1;
+    for (size_t i = 0; i < MESSAGE_TOKEN_SIZE; i++) {
+        char digits[3] = {text[2 * i], text[2 * i + 1], '\0'};
+        token[i] = (uint8_t)strtoul(digits, NULL, 16);
+    }
+    return 0;
+}
+
 int record_write(int directory, const struct record *record, struct error *error)
 {
+    char token[TOKEN_DIGITS + 1];
+    format_token(record->token, token);
     json_t *object =
-        json_pack("{s:s, s:I, s:f, s:I, s:b, s:b, s:o}", "service", record->service, "serial",
+        json_pack("{s:s, s:I, s:f, s:I, s:b, s:b, s:o, s:s}", "service", record->service, "serial",
                   (json_int_t)record->serial, "started", record->started, "shutdown-timeout",
                   (json_int_t)record->shutdown_timeout, "ready", record->ready, "suspended",
-                  record->suspended, "forwards", forwards_to_json(record));
+                  record->suspended, "forwards", forwards_to_json(record), "token", token);
     char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
     json_decref(object);
     if (!text)
@@ -159,17 +180,18 @@ static int forwards_from_json(const json_t *array, struct record *record)
 
 static int from_json(json_t *object, struct record *record)
 {
-    const char *service;
+    const char *service, *token = NULL; /* an earlier jitsud did not write the token */
     json_int_t serial, shutdown_timeout;
     json_t *forwards;
     int ready, suspended;
 
-    if (json_unpack(object, "{s:s, s:I, s:F, s:I, s:b, s:b, s:o}", "service", &service, "serial",
-                    &serial, "started", &record->started, "shutdown-timeout", &shutdown_timeout,
-                    "ready", &ready, "suspended", &suspended, "forwards", &forwards) != 0 ||
-        !service[0] || strlen(service) >= sizeof record->service || serial < 0 ||
-        serial > UINT32_MAX || shutdown_timeout < 0 || !isfinite(record->started) ||
-        record->started < 0)
+    if (json_unpack(object, "{s:s, s:I, s:F, s:I, s:b, s:b, s:o, s?s}", "service", &service,
+                    "serial", &serial, "started", &record->started, "shutdown-timeout",
+                    &shutdown_timeout, "ready", &ready, "suspended", &suspended, "forwards",
+                    &forwards, "token", &token) != 0 ||
+        (token && parse_token(token, record->token) != 0) || !service[0] ||
+        strlen(service) >= sizeof record->service || serial < 0 || serial > UINT32_MAX ||
+        shutdown_timeout < 0 || !isfinite(record->started) || record->started < 0)
         return -1;
     strcpy(record->service, service);
     record->serial = (uint32_t)serial;

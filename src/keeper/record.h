@@ -26,6 +26,7 @@ struct record {
     bool suspended;
     uint8_t forward_count;
     struct message_forward forwards[CONFIG_PORTS_MAX];
+    uint8_t token[MESSAGE_TOKEN_SIZE]; /* all 0: not known */
 };
 
 /* Makes directory `name`, for its owner only, in directory `parent`; what an ended process left

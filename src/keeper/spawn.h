@@ -8,7 +8,7 @@
 
 #include "common/error.h"
 
-#define SPAWN_DESCRIPTORS_MAX 8
+#define SPAWN_DESCRIPTORS_MAX 10
 
 struct spawn {
     const char *program; /* its path */

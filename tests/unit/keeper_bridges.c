@@ -156,7 +156,7 @@ static void make_foreign_bridge(const char *name, bool up)
     static const uint8_t mac[MAC_SIZE] = {0x52, 0x54, 0, 0, 0, 1};
     struct error error;
     struct netlink_device bridge;
-    struct netlink_change change = {.up = up, .mtu = 1400};
+    struct netlink_change change = {.up = up, .mtu = 1600};
     assert_int_equal(netlink_create_bridge(kernel(), name, mac, "somebody's", &error), 0);
     assert_true(exists(name, &bridge));
     assert_int_equal(netlink_change(kernel(), bridge.index, name, &change, &error), 0);
@@ -307,7 +307,7 @@ static void frames_pass_between_port_and_machines_once_these_are_attached(void *
     assert_true(exists(one_name, &device));
     assert_int_equal(device.bridge, 0);
     assert_false(device.up);
-    assert_int_equal(device.mtu, 1400); /* the bridge's */
+    assert_int_equal(device.mtu, 1600); /* the bridge's */
     assert_non_null(strstr(device.alias, "machine of www.example.org"));
 
     assert_int_equal(bridges_attach(*state, &network, one_name, &error), 0);
@@ -436,6 +436,7 @@ static void change_privileges(struct __user_cap_data_struct data[2], bool give)
 static void a_check_tells_why_a_bridge_network_cannot_work(void **state)
 {
     struct __user_cap_data_struct privileges[2];
+    struct netlink_device bridge;
     struct config_network network = network_on(br0, false), loopback = network_on(br1, false);
     struct config_service service = service_on(www, &network);
     struct error error;
@@ -455,6 +456,11 @@ static void a_check_tells_why_a_bridge_network_cannot_work(void **state)
     assert_int_equal(bridges_open_machine(*state, &service, www, name, &error), -1);
     assert_non_null(strstr(error.text, "CAP_NET_ADMIN"));
     change_privileges(privileges, true);
+    assert_true(exists(br0, &bridge));
+    struct netlink_change narrow = {.mtu = 1400}, wide = {.mtu = 1500};
+    assert_int_equal(netlink_change(kernel(), bridge.index, br0, &narrow, &error), 0);
+    assert_problem(&network, "1400 bytes a packet");
+    assert_int_equal(netlink_change(kernel(), bridge.index, br0, &wide, &error), 0);
     set_spanning_tree(br0);
     assert_problem(&network, "for its first 30 s");
 }

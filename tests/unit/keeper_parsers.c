@@ -204,7 +204,14 @@ static void records_are_checked(void **state)
         "{\"service\":\"a\",\"serial\":-1,\"started\":1.5,\"shutdown-timeout\":9,\"ready\":true,"
         "\"suspended\":false,\"forwards\":[]}",
         "{\"service\":\"a\",\"serial\":1,\"started\":1.5,\"shutdown-timeout\":9,\"ready\":true,"
-        "\"suspended\":false,\"forwards\":[[80,70000]]}"};
+        "\"suspended\":false,\"forwards\":[[80,70000]]}",
+        "{\"service\":\"a\",\"serial\":1,\"started\":1.5,\"shutdown-timeout\":9,\"ready\":true,"
+        "\"suspended\":false,\"forwards\":[],\"token\":\"0123456789abcdef0123456789abcdeg\"}",
+        "{\"service\":\"a\",\"serial\":1,\"started\":1.5,\"shutdown-timeout\":9,\"ready\":true,"
+        "\"suspended\":false,\"forwards\":[],\"token\":\"0123\"}"};
+    static const char with_token[] =
+        "{\"service\":\"a\",\"serial\":1,\"started\":1.5,\"shutdown-timeout\":9,\"ready\":true,"
+        "\"suspended\":false,\"forwards\":[],\"token\":\"0123456789abcdef0123456789abcdef\"}";
     struct record record;
     struct error error;
     assert_int_equal(record_parse(good, sizeof good - 1, &record, &error), 0);
@@ -213,6 +220,10 @@ static void records_are_checked(void **state)
     assert_true(record.ready);
     assert_int_equal(record.forward_count, 1);
     assert_int_equal(record.forwards[0].host, 32927);
+    assert_int_equal(record.token[0], 0);
+    assert_int_equal(record_parse(with_token, sizeof with_token - 1, &record, &error), 0);
+    assert_int_equal(record.token[0], 0x01);
+    assert_int_equal(record.token[15], 0xef);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(record_parse(bad[i], strlen(bad[i]), &record, &error), -1);
 }
@@ -237,6 +248,64 @@ static void placeholders_are_replaced_and_announcers_get_their_arguments(void **
     assert_non_null(strstr(line, "ip=10.0.2.15/24 gw=10.0.2.2 name=www.example token=ab00"));
     assert_non_null(strstr(line, " time=1700000000 "));
     assert_non_null(strstr(line, "a=www.example"));
+    free(line);
+}
+
+/* A service on a bridge network of both families. */
+struct bridge_service {
+    struct config_network network;
+    struct config_service service;
+    struct address addresses[3];
+};
+
+static void make_bridge_service(struct bridge_service *made)
+{
+    static char lan[] = "lan", br0[] = "br0", name[] = "www.example.org", path[] = "/x";
+    *made = (struct bridge_service){
+        .network = {.name = lan, .type = CONFIG_NETWORK_BRIDGE, .bridge = br0},
+        .service = {.name = name,
+                    .image = path,
+                    .memory = 1 << 20,
+                    .network = &made->network,
+                    .addresses = made->addresses,
+                    .address_count = 2}};
+    prefix_parse("10.9.0.0/23", &made->network.ipv4.prefix);
+    address_parse("10.9.0.1", &made->network.ipv4.gateway);
+    prefix_parse("fd09::/64", &made->network.ipv6.prefix);
+    address_parse("10.9.0.10", &made->addresses[0]);
+    address_parse("fd09::10", &made->addresses[1]);
+}
+
+static void on_a_bridge_the_machine_is_told_its_own_addresses_and_the_port(void **state)
+{
+    (void)state;
+    static const uint8_t token[16] = {0xab};
+    static char placeholders[] = "%{address} %{prefixlen} %{gateway} %{mac}";
+    struct bridge_service made;
+    make_bridge_service(&made);
+    struct image image = {.announces = true};
+    struct qemu_command command = {.service = &made.service, .image = &image, .token = token};
+    char *line = qemu_command_kernel_line(&command);
+    static const char told[] = "ip=10.9.0.10/23 gw=10.9.0.1 ip6=fd09::10/64 name=www.example.org "
+                               "conduit=02:cd:b4:70:2d:7d token=ab000000";
+    assert_int_equal(strncmp(line, told, sizeof told - 1), 0);
+    free(line);
+
+    address_parse("fd09::1", &made.network.ipv6.gateway);
+    address_parse("fd09::11", &made.addresses[0]);
+    line = qemu_command_kernel_line(&command);
+    static const char ipv6_alone[] = "ip6=fd09::11/64 gw=fd09::1 ip6=fd09::10/64 name=";
+    assert_int_equal(strncmp(line, ipv6_alone, sizeof ipv6_alone - 1), 0);
+    free(line);
+
+    image.announces = false;
+    made.service.cmdline = placeholders;
+    line = qemu_command_kernel_line(&command);
+    assert_string_equal(line, "fd09::11 64 fd09::1 02:db:2e:45:4d:5c");
+    free(line);
+    made.network.ipv6.gateway.family = 0;
+    line = qemu_command_kernel_line(&command);
+    assert_string_equal(line, "fd09::11 64  02:db:2e:45:4d:5c");
     free(line);
 }
 
@@ -271,6 +340,33 @@ static void announcers_get_random_numbers_from_any_processor(void **state)
     free(arguments);
 }
 
+static void on_a_bridge_the_machine_gets_the_device_that_is_passed(void **state)
+{
+    (void)state;
+    static const uint8_t token[16];
+    struct bridge_service made;
+    make_bridge_service(&made);
+    struct image image = {.announces = true};
+    struct error error;
+    struct qemu_command command = {.program = "qemu",
+                                   .title = "x",
+                                   .service = &made.service,
+                                   .image = &image,
+                                   .token = token,
+                                   .tap = 7};
+    char **arguments = qemu_command_make(&command, &error);
+    assert_true(is_given(arguments, "tap,id=network,fd=7"));
+    assert_true(is_given(arguments, "virtio-net-device,netdev=network,mac=02:db:2e:45:4d:5c"));
+    free(arguments);
+    address_parse("10.9.0.11", &made.addresses[1]);
+    assert_null(qemu_command_make(&command, &error));
+    assert_non_null(strstr(error.text, "one IPv4 address only"));
+    image.announces = false; /* who is told nothing may have any number */
+    arguments = qemu_command_make(&command, &error);
+    assert_non_null(arguments);
+    free(arguments);
+}
+
 static void an_image_larger_than_the_memory_is_refused(void **state)
 {
     (void)state;
@@ -296,6 +392,8 @@ int main(void)
         cmocka_unit_test(monitor_lines_are_told_apart),
         cmocka_unit_test(records_are_checked),
         cmocka_unit_test(placeholders_are_replaced_and_announcers_get_their_arguments),
+        cmocka_unit_test(on_a_bridge_the_machine_is_told_its_own_addresses_and_the_port),
+        cmocka_unit_test(on_a_bridge_the_machine_gets_the_device_that_is_passed),
         cmocka_unit_test(announcers_get_random_numbers_from_any_processor),
         cmocka_unit_test(an_image_larger_than_the_memory_is_refused),
     };

@@ -40,6 +40,14 @@ static struct message full(enum message_type type)
     case MESSAGE_RELOAD:
         message.reload.digest = UINT64_MAX;
         break;
+    case MESSAGE_PORT:
+        strcpy(message.port.network, "lan");
+        break;
+    case MESSAGE_PORT_OPENED:
+        message.opened.failed = true;
+        memset(message.opened.mac, 2, sizeof message.opened.mac);
+        memset(message.opened.text, 'x', sizeof message.opened.text - 1);
+        break;
     case MESSAGE_LISTENING:
     case MESSAGE_RELOADED:
         message.answer.failed = true;
@@ -54,6 +62,9 @@ static struct message full(enum message_type type)
         message.machine.forwards[CONFIG_PORTS_MAX - 1] = (struct message_forward){80, 32768};
         message.machine.started = 1.5e9;
         strcpy(message.machine.domain, "legacy");
+        memset(message.machine.token, 7, sizeof message.machine.token);
+        message.machine.ready_rule = CONFIG_READY_TCP;
+        message.machine.ready_port = 80;
         break;
     case MESSAGE_FAILED:
     case MESSAGE_EXITED:
@@ -130,6 +141,12 @@ static void values_out_of_range_are_refused(void **state)
     memset(m.service, 'a', sizeof m.service);
     assert_int_equal(check(&m), -1);
     memset(m.service, 0, sizeof m.service);
+    assert_int_equal(check(&m), -1);
+
+    m = full(MESSAGE_PORT);
+    memset(m.port.network, 'x', sizeof m.port.network);
+    assert_int_equal(check(&m), -1);
+    memset(m.port.network, 0, sizeof m.port.network);
     assert_int_equal(check(&m), -1);
 
     m = full(MESSAGE_LISTEN);

@@ -1,0 +1,515 @@
+/* A keeper with real machines on a bridge, in a network namespace of the test's own: what the front
+ * is told and given, and that clients reach the machine. The test is the front, and the supervisor.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/descriptor.h"
+#include "common/log.h"
+#include "keeper/device_name.h"
+#include "keeper/keeper.h"
+#include "keeper/message.h"
+#include "keeper/record.h"
+#include "keeper/tap.h"
+
+#define PATIENCE          60000 /* milliseconds: machines are emulated, and the host may be busy */
+#define CONDUIT_ETHERTYPE 0x88b5
+#define NOBODY            65534
+
+static char lan[] = "lan", br0[] = "br0", qemu_path[] = "/usr/bin/qemu-system-x86_64";
+static char announced_name[] = "www.example.org", seen_name[] = "seen.example.org",
+            spare_name[] = "spare.example.org", nothing[] = "";
+
+struct world {
+    char directory[64];
+    char image[CONFIG_PATH_MAX];
+    struct config_network network, *parsed_networks;
+    struct address addresses[3][2];
+    struct config *config;
+    pid_t keeper;
+    int link, supervisor; /* our ends */
+    uint32_t serial;
+};
+
+/* --- the keeper --- */
+
+/* As the configuration file would have it, which the room of the configuration reads. */
+static const char configuration[] = "zones: [{name: example.org}]\n"
+                                    "services:\n"
+                                    "  - {name: www.example.org, address: 127.0.0.1, image: k}\n"
+                                    "  - {name: seen.example.org, address: 127.0.0.2, image: k}\n"
+                                    "  - {name: spare.example.org, address: 127.0.0.3, image: k}\n";
+
+static void report(void *argument, const char *text)
+{
+    (void)argument;
+    print_error("%s\n", text);
+}
+
+static void add_service(struct world *world, unsigned number, char *name, enum config_ready ready)
+{
+    char text[32];
+    struct address *addresses = world->addresses[number];
+    snprintf(text, sizeof text, "10.9.0.%u", 10 + number);
+    address_parse(text, &addresses[0]);
+    snprintf(text, sizeof text, "fd09::%u", 10 + number);
+    address_parse(text, &addresses[1]);
+    struct config_service *service = &world->config->services[number];
+    assert_string_equal(service->name, name);
+    service->image = world->image;
+    service->cmdline = nothing;
+    service->memory = 32 << 20;
+    service->accel = CONFIG_ACCEL_TCG;
+    service->ready = (uint8_t)ready;
+    service->network = &world->network;
+    service->addresses = addresses;
+    service->address_count = 2;
+}
+
+static int make_world(void **state)
+{
+    struct world *world = calloc(1, sizeof *world);
+    *state = world;
+    strcpy(world->directory, "/tmp/jitsu-keeper-XXXXXX");
+    assert_non_null(mkdtemp(world->directory));
+    chmod(world->directory, 0755);
+    snprintf(world->image, sizeof world->image, "%s/www.elf", getenv("UNIKERNELS"));
+    world->network =
+        (struct config_network){.name = lan, .type = CONFIG_NETWORK_BRIDGE, .bridge = br0};
+    world->network.create = true;
+    prefix_parse("10.9.0.0/24", &world->network.ipv4.prefix);
+    address_parse("10.9.0.1", &world->network.ipv4.gateway);
+    prefix_parse("fd09::/64", &world->network.ipv6.prefix);
+    address_parse("fd09::1", &world->network.ipv6.gateway);
+    world->config =
+        config_parse(configuration, sizeof configuration - 1, "/jitsud.yaml", report, NULL);
+    assert_non_null(world->config);
+    world->config->run_directory = world->directory;
+    world->parsed_networks = world->config->networks;
+    world->config->networks = &world->network;
+    world->config->network_count = 1;
+    add_service(world, 0, announced_name, CONFIG_READY_DEFAULT);
+    add_service(world, 1, seen_name, CONFIG_READY_ARP);
+    add_service(world, 2, spare_name, CONFIG_READY_ANNOUNCE);
+    world->config->services[2].prewarm = 1;
+    return 0;
+}
+
+static void start_keeper(struct world *world)
+{
+    int link[2], supervisor[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, supervisor), 0);
+    world->keeper = fork();
+    assert_int_not_equal(world->keeper, -1);
+    if (world->keeper == 0) {
+        close(link[0]);
+        close(supervisor[0]);
+        /* Machines run as somebody else, who gets everything open. */
+        struct keeper_options options = {.config = world->config,
+                                         .link = link[1],
+                                         .supervisor = supervisor[1],
+                                         .change_user = true,
+                                         .user = NOBODY,
+                                         .group = NOBODY};
+        _exit(keeper_run(&options));
+    }
+    close(link[1]);
+    close(supervisor[1]);
+    world->link = link[0];
+    world->supervisor = supervisor[0];
+}
+
+static void end_keeper(struct world *world, int signal)
+{
+    int status;
+    kill(world->keeper, signal);
+    assert_int_equal(waitpid(world->keeper, &status, 0), world->keeper);
+    if (signal == SIGTERM)
+        assert_int_equal(WIFEXITED(status) ? WEXITSTATUS(status) : -1, KEEPER_ENDED);
+    close(world->link);
+    close(world->supervisor);
+}
+
+static int remove_world(void **state)
+{
+    struct world *world = *state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", world->directory);
+    int failed = system(command);
+    world->config->networks = world->parsed_networks;
+    config_free(world->config);
+    free(world);
+    return failed;
+}
+
+/* --- messages --- */
+
+static struct message ask(struct world *world, enum message_type type, const char *service,
+                          uint32_t serial)
+{
+    struct message message = message_make(type, serial, service);
+    if (type == MESSAGE_PORT)
+        strcpy(message.port.network, lan);
+    assert_int_equal(message_send(world->link, &message, -1), 0);
+    return message;
+}
+
+/* The next message of that type. Others that may come at any time are passed over. */
+static struct message expect_with(struct world *world, enum message_type type, int *descriptor)
+{
+    struct message message;
+    for (;;) {
+        int passed;
+        struct pollfd readable = {.fd = world->link, .events = POLLIN};
+        if (poll(&readable, 1, PATIENCE) != 1)
+            fail_msg("no message of type %d", type);
+        assert_int_equal(message_receive(world->link, &message, &passed), 1);
+        if (message.type == type) {
+            if (descriptor)
+                *descriptor = passed;
+            else
+                assert_int_equal(passed, -1);
+            return message;
+        }
+        descriptor_close(&passed);
+        if (message.type == MESSAGE_FAILED || message.type == MESSAGE_EXITED)
+            fail_msg("%s: %s", message.service, message.end.text);
+        assert_int_not_equal(message.type, MESSAGE_READY);
+    }
+}
+
+static struct message expect(struct world *world, enum message_type type)
+{
+    return expect_with(world, type, NULL);
+}
+
+static void start(struct world *world, const char *service)
+{
+    ask(world, MESSAGE_START, service, ++world->serial);
+}
+
+static void stop(struct world *world, const char *service, enum config_stop mode)
+{
+    struct message message = message_make(MESSAGE_STOP, world->serial, service);
+    message.stop.mode = (uint8_t)mode;
+    assert_int_equal(message_send(world->link, &message, -1), 0);
+}
+
+static int open_port(struct world *world)
+{
+    int port;
+    uint8_t mac[MAC_SIZE];
+    ask(world, MESSAGE_PORT, NULL, 77);
+    struct message opened = expect_with(world, MESSAGE_PORT_OPENED, &port);
+    assert_string_equal(opened.opened.text, "");
+    assert_false(opened.opened.failed);
+    assert_int_equal(opened.serial, 77);
+    assert_int_not_equal(port, -1);
+    assert_true(fcntl(port, F_GETFL) & O_NONBLOCK);
+    device_port_mac(lan, mac);
+    assert_memory_equal(opened.opened.mac, mac, sizeof mac);
+    return port;
+}
+
+/* The keeper has done everything that it does about what it has been asked and has told. */
+static void let_finish(struct world *world)
+{
+    struct message message = message_make(MESSAGE_PORT, 0, NULL);
+    strcpy(message.port.network, "none");
+    assert_int_equal(message_send(world->link, &message, -1), 0);
+    expect(world, MESSAGE_PORT_OPENED);
+}
+
+/* --- clients --- */
+
+/* Asks the machine for its page from the host, which is its gateway. Returns whether it answers. */
+static void get(const char *address)
+{
+    static const char request[] = "GET / HTTP/1.0\r\n\r\n";
+    char answer[13] = "";
+    struct endpoint endpoint = {.port = 80};
+    struct sockaddr_storage storage;
+    struct timeval patience = {.tv_sec = PATIENCE / 1000};
+    address_parse(address, &endpoint.address);
+    socklen_t length = endpoint_to_sockaddr(&endpoint, &storage);
+    int client = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (connect(client, (struct sockaddr *)&storage, length) != 0)
+        fail_msg("cannot connect to %s: %s", address, strerror(errno));
+    assert_int_equal(write(client, request, sizeof request - 1), sizeof request - 1);
+    assert_int_equal(recv(client, answer, sizeof answer - 1, MSG_WAITALL), sizeof answer - 1);
+    assert_string_equal(answer, "HTTP/1.1 200");
+    close(client);
+}
+
+/* Waits at the port for what the machine says to it on the conduit. */
+static void expect_conduit(int port, const char *service, const uint8_t *token)
+{
+    uint8_t frame[2048], port_mac[MAC_SIZE], machine_mac[MAC_SIZE];
+    device_port_mac(lan, port_mac);
+    device_machine_mac(lan, service, machine_mac);
+    for (;;) {
+        struct pollfd readable = {.fd = port, .events = POLLIN};
+        if (poll(&readable, 1, PATIENCE) != 1)
+            fail_msg("the machine says nothing on the conduit");
+        ssize_t length = read(port, frame, sizeof frame);
+        assert_true(length > 14);
+        if ((frame[12] << 8 | frame[13]) != CONDUIT_ETHERTYPE)
+            continue;
+        assert_memory_equal(frame, port_mac, MAC_SIZE);
+        assert_memory_equal(frame + MAC_SIZE, machine_mac, MAC_SIZE);
+        assert_non_null(memmem(frame, (size_t)length, token, MESSAGE_TOKEN_SIZE));
+        return;
+    }
+}
+
+static bool device_is_up(const char *name)
+{
+    struct ifreq request = {0};
+    int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
+    assert_int_equal(ioctl(any, SIOCGIFFLAGS, &request), 0);
+    close(any);
+    return request.ifr_flags & IFF_UP;
+}
+
+/* --- tests --- */
+
+static void a_machine_on_a_bridge_is_reached_and_known_to_the_front(void **state)
+{
+    struct world *world = *state;
+    static const uint8_t none[MESSAGE_TOKEN_SIZE];
+    char device[IF_NAMESIZE];
+    device_machine_name(world->directory, announced_name, device);
+    start_keeper(world);
+    expect(world, MESSAGE_SYNCHRONISED);
+    int port = open_port(world);
+
+    start(world, announced_name);
+    struct message spawned = expect(world, MESSAGE_SPAWNED);
+    assert_memory_not_equal(spawned.machine.token, none, sizeof none);
+    assert_int_equal(spawned.machine.ready_rule, CONFIG_READY_ANNOUNCE);
+    assert_int_equal(spawned.machine.forward_count, 0);
+    assert_true(device_is_up(device));
+    expect_conduit(port, announced_name, spawned.machine.token);
+    expect(world, MESSAGE_READY);
+    get("10.9.0.10");
+    get("fd09::10");
+
+    stop(world, announced_name, CONFIG_STOP_DESTROY);
+    assert_true(expect(world, MESSAGE_EXITED).end.asked_for);
+    assert_int_equal(if_nametoindex(device), 0);
+    close(port);
+    end_keeper(world, SIGTERM);
+    assert_int_equal(if_nametoindex(br0), 0);
+}
+
+static void what_the_front_has_seen_makes_a_machine_ready(void **state)
+{
+    struct world *world = *state;
+    start_keeper(world);
+    expect(world, MESSAGE_SYNCHRONISED);
+    start(world, seen_name);
+    struct message spawned = expect(world, MESSAGE_SPAWNED);
+    assert_int_equal(spawned.machine.ready_rule, CONFIG_READY_ARP);
+    get("10.9.0.11");
+    ask(world, MESSAGE_SEEN_READY, seen_name, world->serial + 1); /* of another run: ignored */
+    int port = open_port(world);
+    ask(world, MESSAGE_SEEN_READY, seen_name, world->serial);
+    assert_int_equal(expect(world, MESSAGE_READY).serial, world->serial);
+    stop(world, seen_name, CONFIG_STOP_DESTROY);
+    expect(world, MESSAGE_EXITED);
+    close(port);
+    end_keeper(world, SIGTERM);
+}
+
+static void a_network_that_there_is_not_has_no_port(void **state)
+{
+    struct world *world = *state;
+    start_keeper(world);
+    expect(world, MESSAGE_SYNCHRONISED);
+    struct message message = message_make(MESSAGE_PORT, 3, NULL);
+    strcpy(message.port.network, "wan");
+    assert_int_equal(message_send(world->link, &message, -1), 0);
+    struct message opened = expect(world, MESSAGE_PORT_OPENED);
+    assert_true(opened.opened.failed);
+    assert_non_null(strstr(opened.opened.text, "no such network"));
+    end_keeper(world, SIGTERM);
+}
+
+static void a_suspended_machine_is_off_the_wire_and_comes_back(void **state)
+{
+    struct world *world = *state;
+    char device[IF_NAMESIZE];
+    device_machine_name(world->directory, announced_name, device);
+    start_keeper(world);
+    expect(world, MESSAGE_SYNCHRONISED);
+    start(world, announced_name);
+    expect(world, MESSAGE_READY);
+    stop(world, announced_name, CONFIG_STOP_SUSPEND);
+    expect(world, MESSAGE_SUSPENDED);
+    assert_false(device_is_up(device));
+    start(world, announced_name);
+    expect(world, MESSAGE_READY);
+    assert_true(device_is_up(device));
+    get("10.9.0.10");
+
+    /* A suspended one is adopted as that, and comes back too. */
+    stop(world, announced_name, CONFIG_STOP_SUSPEND);
+    expect(world, MESSAGE_SUSPENDED);
+    let_finish(world);
+    end_keeper(world, SIGKILL);
+    start_keeper(world);
+    expect(world, MESSAGE_SUSPENDED);
+    start(world, announced_name);
+    expect(world, MESSAGE_READY);
+    get("10.9.0.10");
+    stop(world, announced_name, CONFIG_STOP_DESTROY);
+    expect(world, MESSAGE_EXITED);
+    end_keeper(world, SIGTERM);
+}
+
+static void a_machine_outlives_its_keeper_on_its_bridge(void **state)
+{
+    struct world *world = *state;
+    start_keeper(world);
+    expect(world, MESSAGE_SYNCHRONISED);
+    int port = open_port(world);
+    start(world, announced_name);
+    struct message spawned = expect(world, MESSAGE_SPAWNED);
+    expect(world, MESSAGE_READY);
+    let_finish(world);
+    end_keeper(world, SIGKILL);
+    get("10.9.0.10");
+    start_keeper(world);
+    struct message adopted = expect(world, MESSAGE_MACHINE);
+    assert_memory_equal(adopted.machine.token, spawned.machine.token, MESSAGE_TOKEN_SIZE);
+    expect(world, MESSAGE_SYNCHRONISED);
+    int next = open_port(world); /* while the old one is still held */
+    get("fd09::10");
+    end_keeper(world, SIGTERM);
+    assert_int_not_equal(if_nametoindex(br0), 0); /* the machine needs it */
+    get("10.9.0.10");
+    start_keeper(world);
+    expect(world, MESSAGE_SYNCHRONISED);
+    stop(world, announced_name, CONFIG_STOP_DESTROY);
+    expect(world, MESSAGE_EXITED);
+    close(port);
+    close(next);
+    end_keeper(world, SIGTERM);
+    assert_int_equal(if_nametoindex(br0), 0);
+}
+
+/* Prewarming begins a moment after the keeper. */
+static void await_spare(const struct world *world)
+{
+    char device[IF_NAMESIZE];
+    device_machine_name(world->directory, "+spare-0", device);
+    for (int i = 0; i < PATIENCE / 10 && if_nametoindex(device) == 0; i++)
+        poll(NULL, 0, 10);
+    assert_false(device_is_up(device));
+}
+
+static void a_prewarmed_machine_joins_the_bridge_when_it_is_wanted(void **state)
+{
+    struct world *world = *state;
+    start_keeper(world);
+    expect(world, MESSAGE_SYNCHRONISED);
+    await_spare(world);
+    start(world, spare_name);
+    struct message spawned = expect(world, MESSAGE_SPAWNED);
+    assert_true(spawned.machine.prewarmed);
+    assert_int_equal(spawned.machine.ready_rule, CONFIG_READY_ANNOUNCE);
+    expect(world, MESSAGE_READY);
+    get("10.9.0.12");
+    stop(world, spare_name, CONFIG_STOP_DESTROY);
+    expect(world, MESSAGE_EXITED);
+    end_keeper(world, SIGTERM);
+}
+
+static void bring_loopback_up(void)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(ioctl(any, SIOCSIFFLAGS, &request), 0);
+    close(any);
+}
+
+static const char *missing(void)
+{
+    char image[CONFIG_PATH_MAX];
+    struct error error;
+    const char *unikernels = getenv("UNIKERNELS");
+    snprintf(image, sizeof image, "%s/www.elf", unikernels ? unikernels : "unikernels");
+    if (!unikernels)
+        setenv("UNIKERNELS", "unikernels", 1);
+    if (access(image, R_OK) != 0)
+        return "no www.elf here";
+    if (access(qemu_path, X_OK) != 0)
+        return "no QEMU here";
+    if (geteuid() != 0 || unshare(CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS) != 0)
+        return "no namespaces here";
+    int tap = tap_open("test", false, &error);
+    if (tap == -1)
+        return "no TAP devices here";
+    close(tap);
+    return NULL;
+}
+
+#define with_world(test) cmocka_unit_test_setup_teardown(test, make_world, remove_world)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        with_world(a_machine_on_a_bridge_is_reached_and_known_to_the_front),
+        with_world(what_the_front_has_seen_makes_a_machine_ready),
+        with_world(a_network_that_there_is_not_has_no_port),
+        with_world(a_suspended_machine_is_off_the_wire_and_comes_back),
+        with_world(a_machine_outlives_its_keeper_on_its_bridge),
+        with_world(a_prewarmed_machine_joins_the_bridge_when_it_is_wanted),
+    };
+    const char *why = missing();
+    if (why) {
+        printf("skipped: %s\n", why);
+        return 77;
+    }
+    /* The first process of the new process namespace: all others end with it, even if it fails. */
+    int status;
+    pid_t first = fork();
+    if (first == 0) {
+        bring_loopback_up();
+        if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+            mount("proc", "/proc", "proc", 0, NULL) != 0) {
+            puts("skipped: no /proc of the namespace's own here");
+            return 77;
+        }
+        return cmocka_run_group_tests(tests, NULL, NULL);
+    }
+    assert_int_equal(waitpid(first, &status, 0), first);
+    fflush(stdout);
+    /* A sanitizer would look for leaks with a thread, which cannot be made any more. */
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
