@@ -14,7 +14,8 @@ default_md = sha256
 policy = policy
 unique_subject = no
 [policy]
-commonName = supplied
+commonName = optional
+organizationalUnitName = optional
 [authority_below]
 basicConstraints = critical, CA:TRUE
 keyUsage = critical, keyCertSign
@@ -64,11 +65,12 @@ class Identity:
         with open(getattr(self, kind), "rb") as file:
             return file.read()
 
-    def sign(self, name, kind=None, purpose="both", start="20200101000000Z", end="20490101000000Z"):
+    def sign(self, name, kind=None, purpose="both", start="20200101000000Z", end="20490101000000Z",
+             subject=None):
         """An identity that this one, an authority, vouches for."""
         made = Identity(os.path.dirname(self.directory), name, kind or self.kind)
         request = os.path.join(made.directory, "request")
-        openssl("req", "-new", "-config", self.configuration, "-section", "request", "-subj", f"/CN={name}", "-nodes",
+        openssl("req", "-new", "-config", self.configuration, "-section", "request", "-subj", subject or f"/CN={name}", "-nodes",
                 "-newkey", *made.kind, "-keyout", made.key, "-out", request)
         openssl("ca", "-batch", "-notext", "-config", self.configuration, "-cert", self.certificate, "-keyfile", self.key,
                 "-in", request, "-out", made.certificate, "-startdate", start, "-enddate", end, "-extensions", purpose)

@@ -161,6 +161,10 @@ def gives_its_secret_to_the_right_ones(machine):
         must_succeed(machine, SERVER, hit_server(machine, identity=identity), identity.name)
         must_succeed(machine, CLIENT, hit_client(machine, identity), identity.name)
     must_succeed(machine, SERVER, hit_server(machine, machine.ends[1].here, identity=friend), friend.name)
+    for identity, name in ((nameless, "no name"), (long_named, "a long name"), (odd_named, r"CN=\?+fri\?end")):
+        received, error, own = hit_server(machine, identity=identity)
+        assert (received, error) == (SECRET, None), error
+        expect_report(machine, SERVER, f"the secret was sent to {name}$", peer_port=own)
 
 
 def openssl_gets_it_too(machine):
@@ -571,6 +575,9 @@ if __name__ == "__main__":
         friend_384 = anchor.sign("friend with P-384", certificates.EC384)
         friend_below = anchor.sign_authority("authority below").sign("friend from below")
         rsa_friend = anchor_rsa.sign("friend of RSA")
+        nameless = anchor.sign("nameless", subject="/O=")
+        long_named = anchor.sign("long named", subject="/CN=" + "x" * 64 + "/OU=" + "y" * 64)
+        odd_named = anchor.sign("odd named", subject="/CN=\u00e4\u00f6fri\nend")
         stranger = other_anchor.sign("friend of another")
         impostor = certificates.self_signed(directory, "friend by myself", is_authority=False)
         expired = anchor.sign("expired", start="20200101000000Z", end="20210101000000Z")

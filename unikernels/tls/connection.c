@@ -222,8 +222,10 @@ const char *tls_peer_subject(const struct tls *tls, char *text, size_t size)
 {
     const mbedtls_x509_crt *certificate = mbedtls_ssl_get_peer_cert(&tls->ssl);
 
-    if (!certificate || mbedtls_x509_dn_gets(text, size, &certificate->subject) < 0)
-        snprintf(text, size, "a long name");
+    int length = certificate ? mbedtls_x509_dn_gets(text, size, &certificate->subject) : 0;
+
+    if (length <= 0)
+        snprintf(text, size, "%s", length < 0 ? "a long name" : "no name");
     return text;
 }
 

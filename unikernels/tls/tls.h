@@ -77,7 +77,7 @@ size_t tls_write(struct tls *tls, const void *bytes, size_t length);
 void tls_close(struct tls *tls);
 
 /* Writes the subject of the other side's certificate, "CN=...", once authenticated, what is not
- * printable in it replaced; or that it is too long. Returns `text`. */
+ * printable in it replaced; or that it has none, or one too long. Returns `text`. */
 const char *tls_peer_subject(const struct tls *tls, char *text, size_t size);
 
 #define TLS_STREAM_FUNCTIONS                                                                       \

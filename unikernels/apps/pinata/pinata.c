@@ -7,6 +7,7 @@
  *
  * The boot module, a cpio or tar archive, holds ca.pem, cert.pem, key.pem and secret, and possibly
  * seed (jitsu/random.h). Options: time=SECONDS (jitsu/clock.h), port=N (80) of its web page. */
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "jitsu/application.h"
@@ -31,6 +32,7 @@ struct attempt {
     struct stream_address peer;
     unsigned port; /* of ours, that was connected to */
     size_t sent;   /* of the secret */
+    bool is_authentic;
     char subject[SUBJECT_SIZE];
 };
 
@@ -60,6 +62,7 @@ static void authenticated(struct tls *tls, void *state)
 {
     struct attempt *attempt = state;
 
+    attempt->is_authentic = true;
     tls_peer_subject(tls, attempt->subject, sizeof attempt->subject);
     give(tls, state);
 }
@@ -76,11 +79,10 @@ static void received(struct tls *tls, void *state, const uint8_t *bytes, size_t 
 static void closed(void *state, const char *problem)
 {
     struct attempt *attempt = state;
-    bool is_authentic = attempt->subject[0] != '\0';
 
     if (!problem && attempt->sent < contents.secret.length)
         problem = "the connection was ended";
-    if (!is_authentic)
+    if (!attempt->is_authentic)
         report(&attempt->peer, attempt->port, "refused: ", problem);
     else if (problem)
         report(&attempt->peer, attempt->port, "authenticated, but ", problem);
