@@ -143,6 +143,10 @@ static err_t finish(struct stream *stream)
         if (stream->waiting)
             tcp_recved(pcb, stream->waiting->tot_len);
         if (stream->leaving == ABORTS || tcp_close(pcb) != ERR_OK) {
+            /* Where the client's window is closed, it heeds no reset that is beyond it, as a probe
+             * of it is. */
+            if (pcb->snd_wnd == 0 && !pcb->unacked)
+                pcb->snd_nxt = pcb->lastack;
             tcp_abort(pcb);
             result = ERR_ABRT;
         }
