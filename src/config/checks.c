@@ -104,47 +104,6 @@ static void resolve_hold(struct config_loading *loading, struct config_service *
                      is_user ? "'proxy'" : "'delay' or 'handoff'");
 }
 
-/* On a bridge the machine has the address itself, and others on it have theirs. */
-static void check_bridge_address(struct config_loading *loading,
-                                 const struct config_network *network,
-                                 const struct address *address, struct config_mark mark)
-{
-    char text[ADDRESS_TEXT_SIZE], prefix[PREFIX_TEXT_SIZE];
-    const struct config_subnet *subnet = config_network_subnet(network, address);
-    address_format(address, text);
-    if (!subnet->prefix.address.family)
-        config_fault(loading->faults, mark,
-                     "network '%s' has no prefix for %s; expected one among its 'prefix'",
-                     network->name, text);
-    else if (!prefix_contains(&subnet->prefix, address))
-        config_fault(loading->faults, mark, "%s is not on network '%s'; expected an address in %s",
-                     text, network->name, prefix_format(&subnet->prefix, prefix));
-    else if (address_equal(address, &subnet->gateway) ||
-             address_equal(address, &network->port_address))
-        config_fault(loading->faults, mark,
-                     "%s is the %s of network '%s'; expected another address", text,
-                     address_equal(address, &subnet->gateway) ? "gateway" : "port's own address",
-                     network->name);
-}
-
-static void check_bridge_service(struct config_loading *loading,
-                                 const struct config_service *service,
-                                 const struct config_service_draft *draft)
-{
-    if (!service->network || service->network->type != CONFIG_NETWORK_BRIDGE)
-        return;
-    for (size_t i = 0; i < service->address_count; i++)
-        check_bridge_address(loading, service->network, &service->addresses[i],
-                             draft->address_marks[i]);
-    for (size_t i = 0; i < service->port_count; i++)
-        if (service->ports[i].listen != service->ports[i].machine)
-            config_fault(loading->faults, draft->entry,
-                         "port %u:%u on network '%s', which is a bridge, where clients reach the "
-                         "machine itself; expected one port only",
-                         service->ports[i].listen, service->ports[i].machine,
-                         service->network->name);
-}
-
 /* The number of the longest zone that holds the name, or -1. */
 static long find_zone(const struct config_loading *loading, const char *name)
 {
@@ -264,15 +223,9 @@ static void report_taken(struct config_loading *loading, const struct listener *
                      text, config->services[first->service].line);
 }
 
-/* On a user network; jitsud does, for the service. */
 static bool listens(const struct config_service *service)
 {
     return service->network && service->network->type == CONFIG_NETWORK_USER;
-}
-
-static bool is_on_bridge(const struct config_service *service)
-{
-    return service->network && service->network->type == CONFIG_NETWORK_BRIDGE;
 }
 
 static int make_listener_table(const struct config *config, struct listener_table *table)
@@ -281,30 +234,11 @@ static int make_listener_table(const struct config *config, struct listener_tabl
     for (size_t i = 0; i < config->service_count; i++)
         if (listens(&config->services[i]))
             count += (size_t)config->services[i].address_count * config->services[i].port_count;
-        else if (is_on_bridge(&config->services[i]))
-            count += config->services[i].address_count;
     while (capacity / 4 * 3 < count)
         capacity *= 2;
     table->places = calloc(capacity, sizeof *table->places);
     table->mask = capacity - 1;
     return table->places ? 0 : -1;
-}
-
-/* The whole address is the machine's: that is port 0 here. */
-static void add_addresses_of(struct config_loading *loading, struct listener_table *table,
-                             uint32_t number)
-{
-    const struct config_service *service = &loading->config->services[number];
-    for (size_t a = 0; a < service->address_count; a++) {
-        struct endpoint endpoint = {service->addresses[a], 0};
-        char text[ADDRESS_TEXT_SIZE];
-        const struct listener *first = add_listener(table, &endpoint, number);
-        if (first)
-            config_fault(loading->faults, loading->drafts[number].address_marks[a],
-                         "%s is the address of the service in line %u; expected another address",
-                         address_format(&endpoint.address, text),
-                         loading->config->services[first->service].line);
-    }
 }
 
 static void add_listeners_of(struct config_loading *loading, struct listener_table *table,
@@ -339,8 +273,6 @@ static void check_listeners(struct config_loading *loading)
     for (uint32_t i = 0; i < config->service_count; i++)
         if (listens(&config->services[i]))
             add_listeners_of(loading, &table, i);
-        else if (is_on_bridge(&config->services[i]))
-            add_addresses_of(loading, &table, i);
     free(table.places);
 }
 
@@ -353,9 +285,9 @@ void config_check(struct config_loading *loading)
         const struct config_service_draft *draft = &loading->drafts[i];
         resolve_network(loading, service, draft);
         resolve_hold(loading, service, draft);
-        check_bridge_service(loading, service, draft);
         resolve_zone(loading, service, draft);
         check_memory(loading, service, draft);
     }
+    config_check_addresses(loading);
     check_listeners(loading);
 }

@@ -88,7 +88,7 @@ struct config_service {
     char *ready_text;            /* of console:TEXT or xenstore:KEY, else NULL */
     const struct config_network *network; /* NULL only for backends that need none */
     struct prefix *summon_from;           /* none: anybody */
-    struct address *addresses;            /* at least one */
+    struct address *addresses;            /* at least one, be it chosen by jitsud */
     struct config_port *ports;
     uint16_t alias_count, summon_from_count;
     uint8_t address_count, port_count;

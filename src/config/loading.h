@@ -25,7 +25,7 @@ struct config_service_draft {
     struct config_mark entry, name, memory, network; /* line 0: not given */
     const char *network_name;
     struct config_mark *alias_marks, *address_marks;
-    bool image_given; /* well or wrongly */
+    bool image_given, address_given; /* well or wrongly */
     bool refused; /* something in it is not built yet: spare it the errors that follow from that */
 };
 
@@ -80,5 +80,8 @@ void *config_loading_grow(struct config_loading *loading, void *array, size_t co
 
 /* The checks across the whole file and the defaults that depend on other values (checks.c). */
 void config_check(struct config_loading *loading);
+
+/* Of the services' addresses on bridge networks, which it also chooses (addresses.c). */
+void config_check_addresses(struct config_loading *loading);
 
 #endif

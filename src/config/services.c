@@ -152,6 +152,14 @@ static enum config_taken take_domain(struct config_loading *loading, void *objec
     return CONFIG_TAKEN;
 }
 
+static void found_address(struct config_loading *loading, void *object, struct config_mark mark)
+{
+    (void)loading;
+    (void)mark;
+    struct config_service_entry *entry = object;
+    entry->draft.address_given = true;
+}
+
 static void found_image(struct config_loading *loading, void *object, struct config_mark mark)
 {
     (void)loading;
@@ -260,7 +268,7 @@ static const struct config_key service_keys[] = {
      .expected = "the name of a network"},
     {.name = "address",
      .type = CONFIG_KEY_LIST,
-     .required = true,
+     .found = found_address,
      .take = take_address,
      .least = 1,
      .most = CONFIG_ADDRESSES_MAX,

@@ -37,15 +37,12 @@
 #define CONDUIT_ETHERTYPE 0x88b5
 #define NOBODY            65534
 
-static char lan[] = "lan", br0[] = "br0", qemu_path[] = "/usr/bin/qemu-system-x86_64";
-static char announced_name[] = "www.example.org", seen_name[] = "seen.example.org",
-            spare_name[] = "spare.example.org", nothing[] = "";
+static const char lan[] = "lan", br0[] = "br0", qemu_path[] = "/usr/bin/qemu-system-x86_64";
+static const char announced_name[] = "www.example.org", seen_name[] = "seen.example.org",
+                  spare_name[] = "spare.example.org";
 
 struct world {
     char directory[64];
-    char image[CONFIG_PATH_MAX];
-    struct config_network network, *parsed_networks;
-    struct address addresses[3][2];
     struct config *config;
     pid_t keeper;
     int link, supervisor; /* our ends */
@@ -54,12 +51,20 @@ struct world {
 
 /* --- the keeper --- */
 
-/* As the configuration file would have it, which the room of the configuration reads. */
-static const char configuration[] = "zones: [{name: example.org}]\n"
-                                    "services:\n"
-                                    "  - {name: www.example.org, address: 127.0.0.1, image: k}\n"
-                                    "  - {name: seen.example.org, address: 127.0.0.2, image: k}\n"
-                                    "  - {name: spare.example.org, address: 127.0.0.3, image: k}\n";
+static const char configuration[] =
+    "server: {run-directory: %s}\n"
+    "networks:\n"
+    "  - {name: lan, type: bridge, bridge: br0, create: yes, prefix: [10.9.0.0/24, "
+    "\"fd09::/64\"],\n"
+    "     gateway: [10.9.0.1, \"fd09::1\"], port-address: 10.9.0.2, hold: handoff}\n"
+    "zones: [{name: example.org}]\n"
+    "services:\n"
+    "  - {name: www.example.org, address: [10.9.0.10, \"fd09::10\"], image: %s, accel: tcg,\n"
+    "     memory: 32M}\n"
+    "  - {name: seen.example.org, address: 10.9.0.11, image: %s, accel: tcg, memory: 32M,\n"
+    "     ready: arp}\n"
+    "  - {name: spare.example.org, address: 10.9.0.12, image: %s, accel: tcg, memory: 32M,\n"
+    "     prewarm: 1}\n";
 
 static void report(void *argument, const char *text)
 {
@@ -67,52 +72,19 @@ static void report(void *argument, const char *text)
     print_error("%s\n", text);
 }
 
-static void add_service(struct world *world, unsigned number, char *name, enum config_ready ready)
-{
-    char text[32];
-    struct address *addresses = world->addresses[number];
-    snprintf(text, sizeof text, "10.9.0.%u", 10 + number);
-    address_parse(text, &addresses[0]);
-    snprintf(text, sizeof text, "fd09::%u", 10 + number);
-    address_parse(text, &addresses[1]);
-    struct config_service *service = &world->config->services[number];
-    assert_string_equal(service->name, name);
-    service->image = world->image;
-    service->cmdline = nothing;
-    service->memory = 32 << 20;
-    service->accel = CONFIG_ACCEL_TCG;
-    service->ready = (uint8_t)ready;
-    service->network = &world->network;
-    service->addresses = addresses;
-    service->address_count = 2;
-}
-
 static int make_world(void **state)
 {
+    char image[CONFIG_PATH_MAX], text[8 * CONFIG_PATH_MAX];
     struct world *world = calloc(1, sizeof *world);
     *state = world;
     strcpy(world->directory, "/tmp/jitsu-keeper-XXXXXX");
     assert_non_null(mkdtemp(world->directory));
     chmod(world->directory, 0755);
-    snprintf(world->image, sizeof world->image, "%s/www.elf", getenv("UNIKERNELS"));
-    world->network =
-        (struct config_network){.name = lan, .type = CONFIG_NETWORK_BRIDGE, .bridge = br0};
-    world->network.create = true;
-    prefix_parse("10.9.0.0/24", &world->network.ipv4.prefix);
-    address_parse("10.9.0.1", &world->network.ipv4.gateway);
-    prefix_parse("fd09::/64", &world->network.ipv6.prefix);
-    address_parse("fd09::1", &world->network.ipv6.gateway);
-    world->config =
-        config_parse(configuration, sizeof configuration - 1, "/jitsud.yaml", report, NULL);
+    assert_non_null(realpath(getenv("UNIKERNELS"), image));
+    strcat(image, "/www.elf");
+    int length = snprintf(text, sizeof text, configuration, world->directory, image, image, image);
+    world->config = config_parse(text, (size_t)length, "/jitsud.yaml", report, NULL);
     assert_non_null(world->config);
-    world->config->run_directory = world->directory;
-    world->parsed_networks = world->config->networks;
-    world->config->networks = &world->network;
-    world->config->network_count = 1;
-    add_service(world, 0, announced_name, CONFIG_READY_DEFAULT);
-    add_service(world, 1, seen_name, CONFIG_READY_ARP);
-    add_service(world, 2, spare_name, CONFIG_READY_ANNOUNCE);
-    world->config->services[2].prewarm = 1;
     return 0;
 }
 
@@ -158,7 +130,6 @@ static int remove_world(void **state)
     char command[128];
     snprintf(command, sizeof command, "rm -rf '%s'", world->directory);
     int failed = system(command);
-    world->config->networks = world->parsed_networks;
     config_free(world->config);
     free(world);
     return failed;
