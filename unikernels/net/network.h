@@ -79,6 +79,10 @@ struct recovery {
 };
 void recovery_attach(struct recovery *recovery, struct tcp_pcb *pcb);
 
+/* Is a segment waiting to be sent again, behind which lwIP would put what is written now, as if it
+ * were the last? */
+bool recovery_is_waiting(const struct tcp_pcb *pcb);
+
 /* timers.c: runs what is due, and tells when (clock_now()) the next will be. */
 uint64_t timers_run(void);
 

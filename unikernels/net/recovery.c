@@ -20,6 +20,7 @@
 #define LOST_BEHIND    3u /* packets that came after a segment make it lost: RFC 6675's DupThresh */
 
 /* Marks of a segment, beside lwIP's flags. */
+#define LOST     0x20u
 #define RECEIVED 0x40u /* the client has it, but not all that is before it */
 #define RESENT   0x80u /* in this recovery */
 
@@ -109,43 +110,69 @@ static void begin(struct recovery *recovery, struct tcp_pcb *pcb)
     pcb->rttest = 0;
 }
 
-/* To where tcp_output() takes from, which is in order. */
-static void send_again(struct recovery *recovery, struct tcp_pcb *pcb, struct tcp_seg *segment)
+/* Finds what the client has and what is lost. Returns whether anything is. */
+static bool mark(const struct tcp_pcb *pcb, const struct selection *selection)
 {
-    struct tcp_seg **at = &pcb->unsent;
+    const uint32_t lost_behind = LOST_BEHIND * LWIP_MIN(pcb->mss, TCP_MSS);
+    bool any = false;
 
-    recovery->resent = pcb->snd_nxt;
+    for (struct tcp_seg *segment = pcb->unacked; segment; segment = segment->next) {
+        if (has_all(selection, segment))
+            segment->flags |= RECEIVED;
+        else if (!(segment->flags & RECEIVED) &&
+                 received_from(selection, first_byte(segment)) >= lost_behind)
+            segment->flags |= LOST;
+        any = any || (segment->flags & (LOST | RECEIVED)) == LOST;
+    }
+    return any;
+}
 
+/* One that the device has not read yet must stay as it is. */
+static bool goes_again(const struct tcp_pcb *pcb, const struct tcp_seg *segment)
+{
+    return (segment->flags & (LOST | RECEIVED | RESENT)) == LOST && segment->p->ref == 1 &&
+           first_byte(segment) - pcb->lastack + segment->len <= LWIP_MIN(pcb->cwnd, pcb->snd_wnd);
+}
+
+/* lwIP's queues are in order. */
+static void insert(struct tcp_seg **at, struct tcp_seg *segment)
+{
     while (*at && TCP_SEQ_LT(first_byte(*at), first_byte(segment)))
         at = &(*at)->next;
-    segment->flags |= RESENT;
     segment->next = *at;
     *at = segment;
 }
 
-static void send_lost(struct recovery *recovery, struct tcp_pcb *pcb,
-                      const struct selection *selection)
+/* What could not go, for lack of memory: lwIP must not take it for the last segment of all. */
+static void take_back(struct tcp_pcb *pcb)
 {
-    const uint32_t lost_behind = LOST_BEHIND * LWIP_MIN(pcb->mss, TCP_MSS);
+    while (pcb->unsent && pcb->unsent->flags & RESENT) {
+        struct tcp_seg *segment = pcb->unsent;
+        pcb->unsent = segment->next;
+        segment->flags &= (u8_t)~RESENT;
+        insert(&pcb->unacked, segment);
+    }
+}
 
-    /* The client has what was sent after the lost segments had gone again: again they were lost. */
-    if (recovery->running && received_from(selection, recovery->resent) >= lost_behind)
-        begin(recovery, pcb);
+static void send_lost(struct recovery *recovery, struct tcp_pcb *pcb)
+{
+    bool any = false;
+
     for (struct tcp_seg **at = &pcb->unacked; *at;) {
         struct tcp_seg *segment = *at;
-        if (has_all(selection, segment))
-            segment->flags |= RECEIVED;
-        bool lost = received_from(selection, first_byte(segment)) >= lost_behind &&
-                    !(segment->flags & RECEIVED);
-        if (lost && !recovery->running)
-            begin(recovery, pcb);
-        /* A segment that the device has not read yet must stay as it is. */
-        if (!lost || segment->flags & RESENT || segment->p->ref != 1) {
+        if (goes_again(pcb, segment)) {
+            *at = segment->next;
+            segment->flags |= RESENT;
+            insert(&pcb->unsent, segment);
+            any = true;
+        } else {
             at = &segment->next;
-            continue;
         }
-        *at = segment->next;
-        send_again(recovery, pcb, segment);
+    }
+    if (any) {
+        recovery->resent = pcb->snd_nxt;
+        tcp_output(pcb);
+        take_back(pcb);
     }
 }
 
@@ -157,19 +184,34 @@ err_t network_segment_arrives(struct tcp_pcb *pcb, const struct tcp_hdr *header,
 
     if (!recovery)
         return ERR_OK;
-    if (pcb->flags & TF_RTO)
+    if (pcb->flags & TF_RTO || TCP_SEQ_GEQ(header->ackno, recovery->sent))
         recovery->running = false;
-    if (recovery->running && TCP_SEQ_GEQ(header->ackno, recovery->sent))
-        recovery->running = false;
-    if (options_length > 0 && pcb->unacked && !(pcb->flags & TF_RTO)) {
+    if (options_length > 0 && pcb->unacked && !(pcb->flags & TF_RTO))
         read_selection((const uint8_t *)(header + 1), options_length, &selection);
-        if (selection.count > 0)
-            send_lost(recovery, pcb, &selection);
-    }
-    if (recovery->running) {
-        tcp_set_flags(pcb, TF_INFR);
-        /* What the client has is not under way any more. */
-        pcb->cwnd = pcb->ssthresh + received_from(&selection, pcb->lastack);
-    }
+    bool lost = selection.count > 0 && mark(pcb, &selection);
+    /* Does the client have what was sent after the lost segments had gone again? Again they were.
+     */
+    bool again = recovery->running && received_from(&selection, recovery->resent) >=
+                                          LOST_BEHIND * LWIP_MIN(pcb->mss, TCP_MSS);
+    if (lost && (!recovery->running || again))
+        begin(recovery, pcb);
+    if (!recovery->running)
+        return ERR_OK;
+    tcp_set_flags(pcb, TF_INFR);
+    /* What the client has is not under way any more. */
+    pcb->cwnd = pcb->ssthresh + received_from(&selection, pcb->lastack);
+    if (lost)
+        send_lost(recovery, pcb);
     return ERR_OK;
+}
+
+bool recovery_is_waiting(const struct tcp_pcb *pcb)
+{
+    const struct tcp_seg *last = pcb->unsent;
+
+    if (!last)
+        return false;
+    while (last->next)
+        last = last->next;
+    return first_byte(last) + TCP_TCPLEN(last) != pcb->snd_lbb;
 }

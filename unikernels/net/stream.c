@@ -291,7 +291,7 @@ static size_t room(const struct stream *stream)
         most = SEND_SHARE_LEAST;
     if (most > send_share)
         most = send_share;
-    return has < most ? most - has : 0;
+    return has < most && !recovery_is_waiting(stream->pcb) ? most - has : 0;
 }
 
 static err_t sent(void *argument, struct tcp_pcb *pcb, u16_t length)
