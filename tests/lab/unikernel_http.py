@@ -7,6 +7,7 @@ import gzip
 import os
 import random
 import re
+import select
 import socket
 import subprocess
 import tempfile
@@ -231,6 +232,23 @@ def logs_requests(www):
             expect(machine.read_console(), "the machine ended")
 
 
+def goes_on_when_nobody_reads_its_log(www):
+    """Lines that the console does not take are lost; answers are not, and later lines neither."""
+    with serving(www, "log") as machine, Connection(machine.connect()) as connection:
+        for _ in range(40):
+            for _ in range(50):
+                connection.send("GET", "/empty?" + "x" * 400)
+            for _ in range(50):
+                expect_equal(connection.answer().status, 200, "an answer")
+        expect_equal(connection.get("/nothing").status, 404, "an answer")
+        while select.select([machine.process.stdout], [], [], 0.2)[0]:
+            machine.read_console()
+        expect(machine.console.count(b"\n") < 1500, f"all of {len(machine.console)} bytes were taken")
+        expect_equal(connection.get("/guide/").status, 200, "an answer")
+        while b'"GET /guide/" 200 ' not in machine.console:
+            expect(machine.read_console(), "the machine ended")
+
+
 # --- clients that take their time ---
 
 def ended_by_the_machine(connection):
@@ -272,4 +290,4 @@ with tempfile.TemporaryDirectory(prefix="jitsu-lab-") as directory:
     packed = os.path.join(directory, "site.cpio")
     subprocess.run([lab.JITSUCTL, "pack", os.path.join(directory, "site"), "-o", packed], check=True, stdout=subprocess.DEVNULL)
     lab.run(*on_each_platform("www", answers_strictly, answers_broken_requests_once, keeps_answers_in_order, gives_any_range,
-                              tells_the_date_it_was_told, serves_curl, logs_requests, ends_silent_clients_and_serves_others))
+                              tells_the_date_it_was_told, serves_curl, logs_requests, goes_on_when_nobody_reads_its_log, ends_silent_clients_and_serves_others))

@@ -251,12 +251,13 @@ static void writable(struct stream *stream, void *state)
 static void ended(struct stream *stream, void *state)
 {
     struct connection *connection = state;
+    bool has_all = stream_unacknowledged(stream) == 0;
 
     connection->client_ended = true;
-    if (connection->phase == READING)
-        drain(connection);
-    else if (connection->phase == DRAINING)
+    if (connection->phase == DRAINING || (connection->phase == READING && has_all))
         stream_close(stream);
+    else if (connection->phase == READING)
+        drain(connection);
 }
 
 /* A client that takes what it was sent, however slowly, is not ended; one that does not send the

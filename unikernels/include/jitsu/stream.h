@@ -80,7 +80,7 @@ size_t stream_write(struct stream *stream, const void *bytes, size_t length, uns
 void stream_read(struct stream *stream);
 
 /* Sends the end of the stream after what was written. The client may go on sending; if it has ended
- * too, the connection is over, without a call of stream_close(), once it has all. */
+ * too, the connection may be over once it has all, without a call of stream_close(). */
 void stream_shutdown(struct stream *stream);
 
 /* Lets go of the connection: what was written is still sent, then the end; what still comes is
