@@ -107,7 +107,7 @@ static void receive_ready(struct port_service *service, const struct packet *pac
 {
     const struct port *port = service->port;
     if (service->location == LOCATION_PORT)
-        port_hold(service, packet, false, false);
+        port_hold(service, packet, purpose_of(service, packet) == PURPOSE_SUMMONS, false);
     else if (port->now - service->began < STRAGGLERS_TIME)
         port_pass_on(service, packet->frame, packet->length);
 }

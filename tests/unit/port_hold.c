@@ -489,6 +489,21 @@ static void a_suspended_machine_keeps_its_connections(void **state)
     assert_true(mac_equal(packet->ethernet.source, world_port_mac));
 }
 
+static void who_came_just_before_the_machine_died_wants_it_again(void **state)
+{
+    struct world *world = *state;
+    draw(world);
+    port_service_starting(world->service);
+    port_service_ready(world->service);
+    expect_question(world);
+    client_opens(world, 1000, 80, 1);
+    port_service_gone(world->service);
+    expect_announcement(world);
+    world_pass(world, 0);
+    assert_int_equal(world->wanted, 1);
+    assert_int_equal(world_statistics(world).frames, 1);
+}
+
 static void what_waits_when_it_was_suspended_wants_it_again(void **state)
 {
     struct world *world = *state;
@@ -597,6 +612,7 @@ int main(void)
         TEST(the_owner_may_free_the_service),
         TEST(a_machine_that_leaves_is_drawn_to_the_port_first),
         TEST(a_suspended_machine_keeps_its_connections),
+        TEST(who_came_just_before_the_machine_died_wants_it_again),
         TEST(what_waits_when_it_was_suspended_wants_it_again),
         TEST(machines_do_not_share_addresses),
         TEST(frames_come_from_the_device),
