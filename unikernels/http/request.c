@@ -12,15 +12,16 @@ static bool is_in(const uint32_t set[8], uint8_t c)
     return set[c >> 5] >> (c & 31) & 1;
 }
 
-/* RFC 9110, section 5.6.2: letters, digits and !#$%&'*+-.^_`|~ */
-static bool is_token(struct http_text text)
+/* How many of the first characters may be in a token (RFC 9110, section 5.6.2): letters, digits and
+ * !#$%&'*+-.^_`|~ */
+static size_t token_length(struct http_text text)
 {
     static const uint32_t allowed[8] = {0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
+    size_t length = 0;
 
-    for (size_t i = 0; i < text.length; i++)
-        if (!is_in(allowed, (uint8_t)text.at[i]))
-            return false;
-    return text.length > 0;
+    while (length < text.length && is_in(allowed, (uint8_t)text.at[length]))
+        length++;
+    return length;
 }
 
 /* May it be in a line? Control characters may not, but for the tab (RFC 9110, section 5.5). */
@@ -29,16 +30,43 @@ static bool is_line_character(uint8_t c)
     return (uint8_t)(c - ' ') < 0x7f - ' ' || c > 0x7f || c == '\t';
 }
 
+/* Is there no control character among these eight? Each byte less than a space, or 0x7f, borrows
+ * from its highest bit. */
+static bool are_plain(const uint8_t *bytes)
+{
+    const uint64_t ones = 0x0101010101010101, highest = 0x80 * ones;
+    uint64_t eight;
+
+    __builtin_memcpy(&eight, bytes, sizeof eight);
+    uint64_t deletes = eight ^ 0x7f * ones;
+    uint64_t marks = ((eight - ' ' * ones) & ~eight) | ((deletes - ones) & ~deletes);
+    return (marks & highest) == 0;
+}
+
+/* How many of the bytes may be in a line, from the first on. */
+static size_t line_length(const uint8_t *bytes, size_t count)
+{
+    size_t length = 0;
+
+    while (length < count) {
+        if (count - length >= 8 && are_plain(bytes + length))
+            length += 8;
+        else if (is_line_character(bytes[length]))
+            length++;
+        else
+            break;
+    }
+    return length;
+}
+
 enum line_result { LINE, LINE_UNFINISHED, LINE_BROKEN };
 
 /* A line without its end, CRLF and nothing else; or as much of one as there is. */
 static enum line_result next_line(struct reader *reader, struct http_text *line)
 {
     const uint8_t *start = reader->bytes + reader->position;
-    size_t left = reader_left(reader), length = 0;
+    size_t left = reader_left(reader), length = line_length(start, left);
 
-    while (length < left && is_line_character(start[length]))
-        length++;
     *line = (struct http_text){(const char *)start, length};
     if (length == left || (start[length] == '\r' && length + 1 == left))
         return LINE_UNFINISHED;
@@ -182,7 +210,7 @@ static int parse_method(struct http_text word, struct http_request *request)
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (http_equals(word, others[i]))
             return 0;
-    return is_token(word) ? -501 : -400;
+    return word.length > 0 && token_length(word) == word.length ? -501 : -400;
 }
 
 /* METHOD SP TARGET SP HTTP/1.x (RFC 9112, section 3). Returns 0 or a negative status. */
@@ -277,11 +305,13 @@ static int keep_field(unsigned field, unsigned count, struct http_text value,
 /* Returns 0 or a negative status. */
 static int parse_field(struct http_text line, struct http_request *request, struct fields *fields)
 {
-    struct http_text value = line, name;
+    struct http_text name = {line.at, token_length(line)}, value;
     uint64_t length;
 
-    if (!http_next_piece(&value, ':', &name) || !value.at || !is_token(name))
+    if (name.length == 0 || name.length == line.length || line.at[name.length] != ':')
         return -400;
+    value.at = line.at + name.length + 1;
+    value.length = line.length - name.length - 1;
     value = http_trim(value);
     unsigned field = known_field(name);
     if (field == KNOWN_FIELDS)

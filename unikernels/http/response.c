@@ -21,6 +21,8 @@ static void add_bytes(struct http_response *response, const char *bytes, size_t 
     response->text_length += length;
 }
 
+#define add_literal(response, literal) add_bytes((response), (literal), sizeof(literal) - 1)
+
 static void add(struct http_response *response, const char *text)
 {
     add_bytes(response, text, strlen(text));
@@ -144,25 +146,28 @@ void http_begin(struct http_response *response, int status)
 {
     response->status = status;
     response->text_length = 0;
-    add(response, "HTTP/1.1 ");
+    add_literal(response, "HTTP/1.1 ");
     add_number(response, (unsigned)status);
-    add(response, " ");
+    add_literal(response, " ");
     add(response, reason_phrase(status));
-    add(response, "\r\nServer: jitsu\r\n");
+    add_literal(response, "\r\nServer: jitsu\r\n");
     add_date(response);
 }
 
 void http_header(struct http_response *response, const char *name, const char *value)
 {
     add(response, name);
-    add(response, ": ");
+    add_literal(response, ": ");
     add(response, value);
-    add(response, "\r\n");
+    add_literal(response, "\r\n");
 }
 
 static void end_head(struct http_response *response)
 {
-    add(response, response->close ? "Connection: close\r\n\r\n" : "Connection: keep-alive\r\n\r\n");
+    if (response->close)
+        add_literal(response, "Connection: close\r\n\r\n");
+    else
+        add_literal(response, "Connection: keep-alive\r\n\r\n");
     response->is_whole = true;
 }
 
@@ -188,9 +193,9 @@ void http_body(struct http_response *response, const char *type, const void *byt
 {
     if (type)
         http_header(response, "Content-Type", type);
-    add(response, "Content-Length: ");
+    add_literal(response, "Content-Length: ");
     add_number(response, length);
-    add(response, "\r\n");
+    add_literal(response, "\r\n");
     end_head(response);
     if (response->without_body || length == 0)
         return;

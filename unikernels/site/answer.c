@@ -23,6 +23,25 @@ struct representation {
     struct validators validators;
 };
 
+static char *write_hexadecimal(char *at, uint64_t number)
+{
+    unsigned shift = 60;
+
+    while (shift > 0 && number >> shift == 0)
+        shift -= 4;
+    for (;; shift -= 4) {
+        *at++ = "0123456789abcdef"[number >> shift & 15];
+        if (shift == 0)
+            return at;
+    }
+}
+
+static char *write_text(char *at, const char *text, size_t length)
+{
+    memcpy(at, text, length);
+    return at + length;
+}
+
 /* What the representation's bytes are known by: the digest of them or of what they are made from,
  * if there is an index, else their number and their time, if it is known. The coding is named too,
  * so that no two representations of a file have the same. */
@@ -30,18 +49,26 @@ static void write_etag(struct representation *representation)
 {
     const struct site_file *sent = representation->sent;
     const char *tag = sent->tag ? sent->tag : representation->file->tag;
-    const char *coding =
-        representation->coding < CODINGS ? coding_names[representation->coding] : "";
-    const char *separator = *coding ? "-" : "";
-    char *etag = representation->etag;
+    char *at = representation->etag;
 
-    if (tag)
-        snprintf(etag, ETAG_MAX, "\"%.*s%s%s\"", SITE_TAG_LENGTH, tag, separator, coding);
-    else if (sent->modified > 0)
-        snprintf(etag, ETAG_MAX, "\"%zx-%llx%s%s\"", sent->size, (unsigned long long)sent->modified,
-                 separator, coding);
-    else
-        etag[0] = '\0';
+    *at = '\0';
+    if (!tag && sent->modified <= 0)
+        return;
+    *at++ = '"';
+    if (tag) {
+        at = write_text(at, tag, SITE_TAG_LENGTH);
+    } else {
+        at = write_hexadecimal(at, sent->size);
+        *at++ = '-';
+        at = write_hexadecimal(at, (uint64_t)sent->modified);
+    }
+    if (representation->coding < CODINGS) {
+        const char *name = coding_names[representation->coding];
+        *at++ = '-';
+        at = write_text(at, name, strlen(name));
+    }
+    *at++ = '"';
+    *at = '\0';
 }
 
 /* Which coding the client gets. */
