@@ -149,8 +149,8 @@ static void what_a_machine_is_told_of_its_network_decides_whether_it_stays(void 
         "{name: lan, type: bridge, bridge: br1, prefix: 10.0.0.0/24, gateway: 10.0.0.1}",
         "{name: lan, type: bridge, bridge: br0, prefix: 10.0.0.0/25, gateway: 10.0.0.1}",
         "{name: lan, type: bridge, bridge: br0, prefix: 10.0.0.0/24, gateway: 10.0.0.2}",
-        "{name: lan, type: bridge, bridge: br0, prefix: [10.0.0.0/24, \"fd00::/64\"],"
-        " gateway: 10.0.0.1}",
+        ("{name: lan, type: bridge, bridge: br0, prefix: [10.0.0.0/24, \"fd00::/64\"],"
+         " gateway: 10.0.0.1}"),
         "{name: dmz, type: bridge, bridge: br0, prefix: 10.0.0.0/24, gateway: 10.0.0.1}",
     };
     static const char service[] = "  - {name: a.example.org, image: k, address: 10.0.0.3}\n";

@@ -1,6 +1,5 @@
 /* A keeper with real machines on a bridge, in a network namespace of the test's own: what the front
- * is told and given, and that clients reach the machine. The test is the front, and the supervisor.
- */
+ * is told and given, and that clients reach the machine. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,127 +12,24 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/descriptor.h"
-#include "common/log.h"
 #include "keeper/device_name.h"
-#include "keeper/keeper.h"
 #include "keeper/message.h"
-#include "keeper/record.h"
-#include "keeper/tap.h"
+#include "unit/keeper_world.h"
 
-#define PATIENCE          60000 /* milliseconds: machines are emulated, and the host may be busy */
 #define CONDUIT_ETHERTYPE 0x88b5
-#define NOBODY            65534
 
-static const char lan[] = "lan", br0[] = "br0", qemu_path[] = "/usr/bin/qemu-system-x86_64";
+static const char lan[] = "lan", br0[] = "br0";
 static const char announced_name[] = "www.example.org", seen_name[] = "seen.example.org",
                   spare_name[] = "spare.example.org";
-
-struct world {
-    char directory[64];
-    struct config *config;
-    pid_t keeper;
-    int link, supervisor; /* our ends */
-    uint32_t serial;
-};
-
-/* --- the keeper --- */
-
-static const char configuration[] =
-    "server: {run-directory: %s}\n"
-    "networks:\n"
-    "  - {name: lan, type: bridge, bridge: br0, create: yes, prefix: [10.9.0.0/24, "
-    "\"fd09::/64\"],\n"
-    "     gateway: [10.9.0.1, \"fd09::1\"], port-address: 10.9.0.2, hold: handoff}\n"
-    "zones: [{name: example.org}]\n"
-    "services:\n"
-    "  - {name: www.example.org, address: [10.9.0.10, \"fd09::10\"], image: %s, accel: tcg,\n"
-    "     memory: 32M}\n"
-    "  - {name: seen.example.org, address: 10.9.0.11, image: %s, accel: tcg, memory: 32M,\n"
-    "     ready: arp}\n"
-    "  - {name: spare.example.org, address: 10.9.0.12, image: %s, accel: tcg, memory: 32M,\n"
-    "     prewarm: 1}\n";
-
-static void report(void *argument, const char *text)
-{
-    (void)argument;
-    print_error("%s\n", text);
-}
-
-static int make_world(void **state)
-{
-    char image[CONFIG_PATH_MAX], text[8 * CONFIG_PATH_MAX];
-    struct world *world = calloc(1, sizeof *world);
-    *state = world;
-    strcpy(world->directory, "/tmp/jitsu-keeper-XXXXXX");
-    assert_non_null(mkdtemp(world->directory));
-    chmod(world->directory, 0755);
-    assert_non_null(realpath(getenv("UNIKERNELS"), image));
-    strcat(image, "/www.elf");
-    int length = snprintf(text, sizeof text, configuration, world->directory, image, image, image);
-    world->config = config_parse(text, (size_t)length, "/jitsud.yaml", report, NULL);
-    assert_non_null(world->config);
-    return 0;
-}
-
-static void start_keeper(struct world *world)
-{
-    int link[2], supervisor[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link), 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, supervisor), 0);
-    world->keeper = fork();
-    assert_int_not_equal(world->keeper, -1);
-    if (world->keeper == 0) {
-        close(link[0]);
-        close(supervisor[0]);
-        /* Machines run as somebody else, who gets everything open. */
-        struct keeper_options options = {.config = world->config,
-                                         .link = link[1],
-                                         .supervisor = supervisor[1],
-                                         .change_user = true,
-                                         .user = NOBODY,
-                                         .group = NOBODY};
-        _exit(keeper_run(&options));
-    }
-    close(link[1]);
-    close(supervisor[1]);
-    world->link = link[0];
-    world->supervisor = supervisor[0];
-}
-
-static void end_keeper(struct world *world, int signal)
-{
-    int status;
-    kill(world->keeper, signal);
-    assert_int_equal(waitpid(world->keeper, &status, 0), world->keeper);
-    if (signal == SIGTERM)
-        assert_int_equal(WIFEXITED(status) ? WEXITSTATUS(status) : -1, KEEPER_ENDED);
-    close(world->link);
-    close(world->supervisor);
-}
-
-static int remove_world(void **state)
-{
-    struct world *world = *state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", world->directory);
-    int failed = system(command);
-    config_free(world->config);
-    free(world);
-    return failed;
-}
 
 /* --- messages --- */
 
@@ -275,7 +171,7 @@ static void a_machine_on_a_bridge_is_reached_and_known_to_the_front(void **state
     static const uint8_t none[MESSAGE_TOKEN_SIZE];
     char device[IF_NAMESIZE];
     device_machine_name(world->directory, announced_name, device);
-    start_keeper(world);
+    world_start_keeper(world);
     expect(world, MESSAGE_SYNCHRONISED);
     int port = open_port(world);
 
@@ -294,14 +190,14 @@ static void a_machine_on_a_bridge_is_reached_and_known_to_the_front(void **state
     assert_true(expect(world, MESSAGE_EXITED).end.asked_for);
     assert_int_equal(if_nametoindex(device), 0);
     close(port);
-    end_keeper(world, SIGTERM);
+    world_end_keeper(world, SIGTERM);
     assert_int_equal(if_nametoindex(br0), 0);
 }
 
 static void what_the_front_has_seen_makes_a_machine_ready(void **state)
 {
     struct world *world = *state;
-    start_keeper(world);
+    world_start_keeper(world);
     expect(world, MESSAGE_SYNCHRONISED);
     start(world, seen_name);
     struct message spawned = expect(world, MESSAGE_SPAWNED);
@@ -314,13 +210,13 @@ static void what_the_front_has_seen_makes_a_machine_ready(void **state)
     stop(world, seen_name, CONFIG_STOP_DESTROY);
     expect(world, MESSAGE_EXITED);
     close(port);
-    end_keeper(world, SIGTERM);
+    world_end_keeper(world, SIGTERM);
 }
 
 static void a_network_that_there_is_not_has_no_port(void **state)
 {
     struct world *world = *state;
-    start_keeper(world);
+    world_start_keeper(world);
     expect(world, MESSAGE_SYNCHRONISED);
     struct message message = message_make(MESSAGE_PORT, 3, NULL);
     strcpy(message.port.network, "wan");
@@ -328,7 +224,7 @@ static void a_network_that_there_is_not_has_no_port(void **state)
     struct message opened = expect(world, MESSAGE_PORT_OPENED);
     assert_true(opened.opened.failed);
     assert_non_null(strstr(opened.opened.text, "no such network"));
-    end_keeper(world, SIGTERM);
+    world_end_keeper(world, SIGTERM);
 }
 
 static void a_suspended_machine_is_off_the_wire_and_comes_back(void **state)
@@ -336,7 +232,7 @@ static void a_suspended_machine_is_off_the_wire_and_comes_back(void **state)
     struct world *world = *state;
     char device[IF_NAMESIZE];
     device_machine_name(world->directory, announced_name, device);
-    start_keeper(world);
+    world_start_keeper(world);
     expect(world, MESSAGE_SYNCHRONISED);
     start(world, announced_name);
     expect(world, MESSAGE_READY);
@@ -352,45 +248,45 @@ static void a_suspended_machine_is_off_the_wire_and_comes_back(void **state)
     stop(world, announced_name, CONFIG_STOP_SUSPEND);
     expect(world, MESSAGE_SUSPENDED);
     let_finish(world);
-    end_keeper(world, SIGKILL);
-    start_keeper(world);
+    world_end_keeper(world, SIGKILL);
+    world_start_keeper(world);
     expect(world, MESSAGE_SUSPENDED);
     start(world, announced_name);
     expect(world, MESSAGE_READY);
     get("10.9.0.10");
     stop(world, announced_name, CONFIG_STOP_DESTROY);
     expect(world, MESSAGE_EXITED);
-    end_keeper(world, SIGTERM);
+    world_end_keeper(world, SIGTERM);
 }
 
 static void a_machine_outlives_its_keeper_on_its_bridge(void **state)
 {
     struct world *world = *state;
-    start_keeper(world);
+    world_start_keeper(world);
     expect(world, MESSAGE_SYNCHRONISED);
     int port = open_port(world);
     start(world, announced_name);
     struct message spawned = expect(world, MESSAGE_SPAWNED);
     expect(world, MESSAGE_READY);
     let_finish(world);
-    end_keeper(world, SIGKILL);
+    world_end_keeper(world, SIGKILL);
     get("10.9.0.10");
-    start_keeper(world);
+    world_start_keeper(world);
     struct message adopted = expect(world, MESSAGE_MACHINE);
     assert_memory_equal(adopted.machine.token, spawned.machine.token, MESSAGE_TOKEN_SIZE);
     expect(world, MESSAGE_SYNCHRONISED);
     int next = open_port(world); /* while the old one is still held */
     get("fd09::10");
-    end_keeper(world, SIGTERM);
+    world_end_keeper(world, SIGTERM);
     assert_int_not_equal(if_nametoindex(br0), 0); /* the machine needs it */
     get("10.9.0.10");
-    start_keeper(world);
+    world_start_keeper(world);
     expect(world, MESSAGE_SYNCHRONISED);
     stop(world, announced_name, CONFIG_STOP_DESTROY);
     expect(world, MESSAGE_EXITED);
     close(port);
     close(next);
-    end_keeper(world, SIGTERM);
+    world_end_keeper(world, SIGTERM);
     assert_int_equal(if_nametoindex(br0), 0);
 }
 
@@ -407,7 +303,7 @@ static void await_spare(const struct world *world)
 static void a_prewarmed_machine_joins_the_bridge_when_it_is_wanted(void **state)
 {
     struct world *world = *state;
-    start_keeper(world);
+    world_start_keeper(world);
     expect(world, MESSAGE_SYNCHRONISED);
     await_spare(world);
     start(world, spare_name);
@@ -418,41 +314,12 @@ static void a_prewarmed_machine_joins_the_bridge_when_it_is_wanted(void **state)
     get("10.9.0.12");
     stop(world, spare_name, CONFIG_STOP_DESTROY);
     expect(world, MESSAGE_EXITED);
-    end_keeper(world, SIGTERM);
+    world_end_keeper(world, SIGTERM);
 }
 
-static void bring_loopback_up(void)
-{
-    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
-    int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(ioctl(any, SIOCSIFFLAGS, &request), 0);
-    close(any);
-}
+#define with_world(test) cmocka_unit_test_setup_teardown(test, world_make, world_remove)
 
-static const char *missing(void)
-{
-    char image[CONFIG_PATH_MAX];
-    struct error error;
-    const char *unikernels = getenv("UNIKERNELS");
-    snprintf(image, sizeof image, "%s/www.elf", unikernels ? unikernels : "unikernels");
-    if (!unikernels)
-        setenv("UNIKERNELS", "unikernels", 1);
-    if (access(image, R_OK) != 0)
-        return "no www.elf here";
-    if (access(qemu_path, X_OK) != 0)
-        return "no QEMU here";
-    if (geteuid() != 0 || unshare(CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS) != 0)
-        return "no namespaces here";
-    int tap = tap_open("test", false, &error);
-    if (tap == -1)
-        return "no TAP devices here";
-    close(tap);
-    return NULL;
-}
-
-#define with_world(test) cmocka_unit_test_setup_teardown(test, make_world, remove_world)
-
-int main(void)
+static int run(void)
 {
     const struct CMUnitTest tests[] = {
         with_world(a_machine_on_a_bridge_is_reached_and_known_to_the_front),
@@ -462,25 +329,10 @@ int main(void)
         with_world(a_machine_outlives_its_keeper_on_its_bridge),
         with_world(a_prewarmed_machine_joins_the_bridge_when_it_is_wanted),
     };
-    const char *why = missing();
-    if (why) {
-        printf("skipped: %s\n", why);
-        return 77;
-    }
-    /* The first process of the new process namespace: all others end with it, even if it fails. */
-    int status;
-    pid_t first = fork();
-    if (first == 0) {
-        bring_loopback_up();
-        if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-            mount("proc", "/proc", "proc", 0, NULL) != 0) {
-            puts("skipped: no /proc of the namespace's own here");
-            return 77;
-        }
-        return cmocka_run_group_tests(tests, NULL, NULL);
-    }
-    assert_int_equal(waitpid(first, &status, 0), first);
-    fflush(stdout);
-    /* A sanitizer would look for leaks with a thread, which cannot be made any more. */
-    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+    return world_run(run);
 }
