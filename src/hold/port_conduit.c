@@ -74,12 +74,22 @@ static size_t write_take(const struct connection *connection, uint8_t *body)
     return conduit_write_take(&take, body, CONDUIT_TAKE_MAX);
 }
 
+/* Who waits for an answer already comes first; behind them those who may be nobody. */
+static struct connection *next_to_hand_over(const struct port_service *service)
+{
+    struct connection *connection;
+    TAILQ_FOREACH(connection, &service->connections, of_service)
+    if (connection->state == CONDUIT_ESTABLISHED)
+        return connection;
+    return TAILQ_FIRST(&service->connections);
+}
+
 static void hand_over_next(struct port_service *service)
 {
     struct port_conduit *conduit = &service->conduit;
     struct connection *connection;
 
-    while ((connection = TAILQ_FIRST(&service->connections)) != NULL) {
+    while ((connection = next_to_hand_over(service)) != NULL) {
         if (!conduit->take)
             conduit->take = malloc(CONDUIT_TAKE_MAX);
         size_t length = conduit->take ? write_take(connection, conduit->take) : 0;
