@@ -90,8 +90,8 @@ static void expect_request(struct connection *connection)
 }
 
 /* All is said. The client ends the connection after us, so that a reset for what it may still send
- * does not take our last bytes from it; or it has ended its half, and the connection is over once it
- * has got all. */
+ * does not take our last bytes from it; or it has ended its half, and the connection is over once
+ * it has got all. */
 static void drain(struct connection *connection)
 {
     connection->phase = DRAINING;
