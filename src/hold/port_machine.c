@@ -3,8 +3,8 @@
  * A guest that has booted as far as its network, but not as far as its service, would refuse
  * clients: until it is ready its frames belong here. But nothing can be sent to it as long as the
  * bridge believes so. So it is asked for a frame of its own from time to time; when that has come,
- * there is a moment to try its service and to let in what is not from clients, and then its frames
- * are drawn here again. */
+ * its service is tried, what is not from clients let in, and its frames are drawn here again, all
+ * within a moment. */
 #include <sys/random.h>
 
 #include "common/clock.h"
@@ -12,9 +12,9 @@
 
 /* From one time to the next: a fraction of what the start has taken, so that trying costs a slow
  * guest little and a fast one waits little. */
-#define PAUSE_FRACTION 8
+#define PAUSE_FRACTION 16
 #define PAUSE_LEAST    (5 * NANOSECONDS_PER_MILLISECOND)
-#define PAUSE_MOST     (50 * NANOSECONDS_PER_MILLISECOND)
+#define PAUSE_MOST     (100 * NANOSECONDS_PER_MILLISECOND)
 
 /* A machine that leaves may still speak, which draws its frames to it. */
 #define LEAVING_PAUSE_LEAST (2 * NANOSECONDS_PER_MILLISECOND)
@@ -45,11 +45,19 @@ static void enter(struct port_service *service, enum port_state state)
 
 /* --- starting --- */
 
+/* A unikernel must hear what it is told by the conduit; it listens as soon as it is on the network.
+ */
+static void draw_guest(struct port_service *service)
+{
+    if (!service->conduit.is_open)
+        port_draw(service);
+}
+
 static void run_starting(struct port_service *service)
 {
     service->attempt.is_under_way = false;
     /* Whatever the location is believed to be: what it sends to others is not seen here. */
-    port_draw(service);
+    draw_guest(service);
     if (service->ready != PORT_READY_TOLD || service->passing_count > 0)
         port_ask(service);
     run_again(service, PAUSE_LEAST);
@@ -59,7 +67,6 @@ void port_machine_starting(struct port_service *service)
 {
     service->resumes = service->state == PORT_SUSPENDED;
     enter(service, PORT_STARTING);
-    /* A unikernel listens as soon as it is on the network. */
     if (service->ready != PORT_READY_ANNOUNCE)
         run_again(service, PAUSE_LEAST);
 }
@@ -111,18 +118,19 @@ static bool seen_starting(struct port_service *service, const struct packet *pac
         return true;
     if (service->location != LOCATION_MACHINE)
         return true;
-    port_release_passing(service);
-    if (service->ready != PORT_READY_TCP)
-        return true;
-    if (!is_answer(service, packet, &is_accepted)) {
-        attempt(service);
-    } else if (is_accepted) {
-        port_attempt_end(service);
-        return port_machine_shown(service);
-    } else {
+    if (is_answer(service, packet, &is_accepted)) {
         service->attempt.is_under_way = false;
-        port_draw(service);
+        if (is_accepted) {
+            port_attempt_end(service);
+            return port_machine_shown(service);
+        }
+    } else {
+        port_release_passing(service);
+        if (service->ready == PORT_READY_TCP)
+            attempt(service);
     }
+    /* At once: a client whose packet got through now would be refused. */
+    draw_guest(service);
     return true;
 }
 

@@ -78,6 +78,7 @@ static void a_machine_that_announces_itself_is_not_answered(void **state)
     struct world *world = *state;
     port_service_starting(world->service);
     machine_announces(world);
+    expect_draw(world); /* which is for the bridge alone */
     world_silence(world);
 }
 
