@@ -23,6 +23,7 @@
 #include "common/descriptor.h"
 #include "keeper/device_name.h"
 #include "keeper/message.h"
+#include "keeper/netlink.h"
 #include "unit/keeper_world.h"
 
 #define CONDUIT_ETHERTYPE 0x88b5
@@ -43,16 +44,22 @@ static struct message ask(struct world *world, enum message_type type, const cha
     return message;
 }
 
+static struct message receive(struct world *world, int *descriptor)
+{
+    struct message message;
+    struct pollfd readable = {.fd = world->link, .events = POLLIN};
+    if (poll(&readable, 1, PATIENCE) != 1)
+        fail_msg("the keeper says nothing");
+    assert_int_equal(message_receive(world->link, &message, descriptor), 1);
+    return message;
+}
+
 /* The next message of that type. Others that may come at any time are passed over. */
 static struct message expect_with(struct world *world, enum message_type type, int *descriptor)
 {
-    struct message message;
     for (;;) {
         int passed;
-        struct pollfd readable = {.fd = world->link, .events = POLLIN};
-        if (poll(&readable, 1, PATIENCE) != 1)
-            fail_msg("no message of type %d", type);
-        assert_int_equal(message_receive(world->link, &message, &passed), 1);
+        struct message message = receive(world, &passed);
         if (message.type == type) {
             if (descriptor)
                 *descriptor = passed;
@@ -70,6 +77,18 @@ static struct message expect_with(struct world *world, enum message_type type, i
 static struct message expect(struct world *world, enum message_type type)
 {
     return expect_with(world, type, NULL);
+}
+
+/* The same where the machine is expected to come to a bad end. */
+static struct message expect_end(struct world *world, enum message_type type)
+{
+    for (;;) {
+        int passed;
+        struct message message = receive(world, &passed);
+        descriptor_close(&passed);
+        if (message.type == type)
+            return message;
+    }
 }
 
 static void start(struct world *world, const char *service)
@@ -151,6 +170,16 @@ static void expect_conduit(int port, const char *service, const uint8_t *token)
         assert_non_null(memmem(frame, (size_t)length, token, MESSAGE_TOKEN_SIZE));
         return;
     }
+}
+
+static void remove_device(const char *name)
+{
+    struct error error;
+    struct netlink *netlink = netlink_open(&error);
+    unsigned index = if_nametoindex(name);
+    assert_int_not_equal(index, 0);
+    assert_int_equal(netlink_delete(netlink, index, name, &error), 0);
+    netlink_close(netlink);
 }
 
 static bool device_is_up(const char *name)
@@ -319,6 +348,40 @@ static void a_prewarmed_machine_joins_the_bridge_when_it_is_wanted(void **state)
 
 #define with_world(test) cmocka_unit_test_setup_teardown(test, world_make, world_remove)
 
+static void a_machine_without_a_network_is_not_left_running(void **state)
+{
+    struct world *world = *state;
+    char device[IF_NAMESIZE];
+    world_start_keeper(world);
+    expect(world, MESSAGE_SYNCHRONISED);
+    start(world, "lost.example.org");
+    struct message failed = expect_end(world, MESSAGE_FAILED);
+    assert_string_equal(failed.end.text, "there is no bridge br9");
+
+    await_spare(world);
+    device_machine_name(world->directory, "+spare-0", device);
+    remove_device(device);
+    start(world, spare_name);
+    struct message exited = expect_end(world, MESSAGE_EXITED);
+    assert_non_null(strstr(exited.end.text, device));
+    assert_false(exited.end.asked_for);
+    world_end_keeper(world, SIGTERM);
+}
+
+static void a_bridge_that_was_removed_is_made_again(void **state)
+{
+    struct world *world = *state;
+    world_start_keeper(world);
+    expect(world, MESSAGE_SYNCHRONISED);
+    remove_device(br0);
+    start(world, announced_name);
+    expect(world, MESSAGE_READY);
+    get("10.9.0.10");
+    stop(world, announced_name, CONFIG_STOP_DESTROY);
+    expect(world, MESSAGE_EXITED);
+    world_end_keeper(world, SIGTERM);
+}
+
 static int run(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +391,8 @@ static int run(void)
         with_world(a_suspended_machine_is_off_the_wire_and_comes_back),
         with_world(a_machine_outlives_its_keeper_on_its_bridge),
         with_world(a_prewarmed_machine_joins_the_bridge_when_it_is_wanted),
+        with_world(a_machine_without_a_network_is_not_left_running),
+        with_world(a_bridge_that_was_removed_is_made_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

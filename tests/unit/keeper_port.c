@@ -189,7 +189,7 @@ static void on_control(evutil_socket_t control, short events, void *argument)
 static int run_front(const struct world *world, enum port_hold hold, int control)
 {
     struct front front = {.base = event_base_new(),
-                          .config = &world->config->services[0],
+                          .config = config_find_service(world->config, "www.example.org"),
                           .hold = hold,
                           .control = control};
     front.link = message_link_new(front.base, dup(world->link), from_keeper, keeper_lost, &front);
@@ -259,7 +259,7 @@ static unsigned repetitions(int client)
 
 static void start_cold(const struct world *world, int control, const char *name)
 {
-    const struct config_service *service = &world->config->services[0];
+    const struct config_service *service = config_find_service(world->config, "www.example.org");
     struct measure connected = {0}, answered = {0};
     unsigned repeated = 0;
     for (unsigned round = 0; round < rounds(); round++) {

@@ -33,13 +33,18 @@ static const char configuration[] =
     "  - {name: lan, type: bridge, bridge: br0, create: yes, prefix: [10.9.0.0/24, "
     "\"fd09::/64\"],\n"
     "     gateway: [10.9.0.1, \"fd09::1\"], port-address: 10.9.0.2, hold: handoff}\n"
+    "  - {name: nowhere, type: bridge, bridge: br9, prefix: 10.8.0.0/24}\n"
     "zones: [{name: example.org}]\n"
     "services:\n"
-    "  - {name: www.example.org, address: [10.9.0.10, \"fd09::10\"], image: %s, accel: tcg,\n"
+    "  - {name: lost.example.org, network: nowhere, image: %s, accel: tcg}\n"
+    "  - {name: www.example.org, network: lan, address: [10.9.0.10, \"fd09::10\"], image: %s, "
+    "accel: tcg,\n"
     "     memory: 32M}\n"
-    "  - {name: seen.example.org, address: 10.9.0.11, image: %s, accel: tcg, memory: 32M,\n"
+    "  - {name: seen.example.org, network: lan, address: 10.9.0.11, image: %s, accel: tcg, memory: "
+    "32M,\n"
     "     ready: arp}\n"
-    "  - {name: spare.example.org, address: 10.9.0.12, image: %s, accel: tcg, memory: 32M,\n"
+    "  - {name: spare.example.org, network: lan, address: 10.9.0.12, image: %s, accel: tcg, "
+    "memory: 32M,\n"
     "     prewarm: 1}\n";
 
 static void report(void *argument, const char *text)
@@ -58,7 +63,8 @@ int world_make(void **state)
     chmod(world->directory, 0755);
     assert_non_null(realpath(getenv("UNIKERNELS"), image));
     strcat(image, "/www.elf");
-    int length = snprintf(text, sizeof text, configuration, world->directory, image, image, image);
+    int length =
+        snprintf(text, sizeof text, configuration, world->directory, image, image, image, image);
     world->config = config_parse(text, (size_t)length, "/jitsud.yaml", report, NULL);
     assert_non_null(world->config);
     return 0;

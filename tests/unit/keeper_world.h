@@ -23,10 +23,11 @@ struct world {
  * with it; returns the exit status, which is 77 where that, QEMU or the images are missing. */
 int world_run(int (*tests)(void));
 
-/* cmocka setup and teardown: a directory, and a configuration with network lan, bridge br0, which
- * is made with addresses 10.9.0.1 and fd09::1, and services, all of them www.elf: www.example.org
- * at 10.9.0.10 and fd09::10; seen.example.org, ready: arp, at 10.9.0.11; spare.example.org,
- * prewarmed, at 10.9.0.12. */
+/* cmocka setup and teardown: a directory, and a configuration with two networks: lan, bridge br0,
+ * which is made, with the addresses 10.9.0.1 and fd09::1; and nowhere, whose bridge does not exist.
+ * Services, all of them www.elf: www.example.org at 10.9.0.10 and fd09::10; seen.example.org,
+ * ready: arp, at 10.9.0.11; spare.example.org, prewarmed, at 10.9.0.12; lost.example.org on
+ * nowhere. */
 int world_make(void **state);
 int world_remove(void **state);
 
