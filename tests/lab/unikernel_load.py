@@ -79,7 +79,7 @@ def duplicates():
 def recovers_large_downloads_from_loss():
     """Every byte is right, and little more than what was lost goes again."""
     with lossy_wire("-l", "10", "-t", "0.3"):
-        with machine_on("tap1", f"ip={LOSSY_ADDRESS}/24", ["gso=off"]) as machine:
+        with machine_on("tap1", f"ip={LOSSY_ADDRESS}/24", ["host_tso6=off"]) as machine:
             machine.wait_for("jitsu: ready")
             before = duplicates()
             for _ in range(DOWNLOADS):

@@ -19,6 +19,7 @@ from ethernet import ADDRESS4, ADDRESS6, HOST4, HOST6, get, listener
 TOTAL_RETRANSMISSIONS = 100  # where struct tcp_info has them
 FRAME_MAX = 1514
 FIN, ACK = 0x01, 0x10
+SEGMENT_SIZE_100 = struct.pack("!BBH", 2, 4, 100)
 ECHO4, ECHO4_REPLY, ECHO6, ECHO6_REPLY = 8, 0, 128, 129
 
 
@@ -140,19 +141,35 @@ def lets_a_client_come_back_from_the_same_port():
                 assert retransmissions == 0, f"{address}: {retransmissions} retransmissions"
 
 
+def tcp(frame):
+    """Of a TCP segment over IPv4: source port, sequence number, acknowledgement, flags; None of anything else."""
+    is_tcp = frame[12:14] == b"\x08\x00" and frame[23] == socket.IPPROTO_TCP
+    return struct.unpack("!HxxIIxB", frame[34:48]) if is_tcp else None
+
+
+def wait_for_segment(wire, of_machine, wanted):
+    found = []
+    lab.wait_until(lambda: found.extend(frame for frame in ethernet.frames(wire, of_machine) if tcp(frame) and wanted(*tcp(frame)))
+                   or found, "a segment")
+    return found[-1]
+
+
+def send_segment(wire, frame, options=b""):
+    """Sends the first 54 bytes of a frame, an IPv4 packet without data or options, with those options of TCP's."""
+    packet = bytearray(frame[14:54])
+    packet[2:4] = struct.pack("!H", len(packet) + len(options))
+    packet[10:12] = bytes(2)
+    packet[10:12] = struct.pack("!H", ethernet.checksum(bytes(packet[:20])))
+    packet[32] = (20 + len(options)) << 2
+    packet[36:38] = bytes(2)
+    segment = packet[20:] + options
+    pseudo = packet[12:20] + struct.pack("!HH", socket.IPPROTO_TCP, len(segment))
+    segment[16:18] = struct.pack("!H", ethernet.checksum(bytes(pseudo + segment)))
+    wire.send(frame[:14] + packet[:20] + segment)
+
+
 def acknowledges_an_end_that_comes_again():
     """The client's, of a connection that is over for the machine: so it is when the machine's last acknowledgement is lost."""
-    def tcp(frame):
-        """Source port, sequence number, acknowledgement, flags; None of anything else."""
-        is_tcp = frame[12:14] == b"\x08\x00" and frame[23] == socket.IPPROTO_TCP
-        return struct.unpack("!HxxIIxB", frame[34:48]) if is_tcp else None
-
-    def wait_for(of_machine, wanted):
-        found = []
-        lab.wait_until(lambda: found.extend(frame for frame in ethernet.frames(wire, of_machine)
-                                            if tcp(frame) and wanted(*tcp(frame))) or found, "a segment")
-        return found[-1]
-
     with listener() as wire, ethernet.www(ramdisk) as machine:
         machine.wait_for("jitsu: ready")
         with socket.create_connection((ADDRESS4, 80), lab.PATIENCE) as connection:
@@ -160,15 +177,27 @@ def acknowledges_an_end_that_comes_again():
             while connection.recv(4096):
                 pass
             ethernet.frames(wire)
-        end = bytearray(wait_for(False, lambda port, number, acknowledged, flags: flags & FIN))
+        end = wait_for_segment(wire, False, lambda port, number, acknowledged, flags: flags & FIN)
         _, number, sent, _ = tcp(end)
-        end[50:52] = bytes(2)
-        pseudo = end[26:34] + struct.pack("!HH", socket.IPPROTO_TCP, len(end) - 34)
-        end[50:52] = struct.pack("!H", ethernet.checksum(bytes(pseudo + end[34:])))
         for _ in range(3):  # the first time it may be the acknowledgement that is not lost
-            wire.send(end)
-            wait_for(True, lambda port, its_number, acknowledged, flags: port == 80 and flags == ACK and
-                     its_number == sent and acknowledged == (number + 1) % 2**32)
+            send_segment(wire, end)
+            wait_for_segment(wire, True, lambda port, its_number, acknowledged, flags: port == 80 and flags == ACK and
+                             its_number == sent and acknowledged == (number + 1) % 2**32)
+
+
+def does_not_heed_a_segment_size_in_the_middle():
+    """It belongs to a connection's beginning; lwIP would heed it, and fail where longer segments wait already."""
+    with listener() as wire, ethernet.www(ramdisk, ("host_tso6=off",)) as machine, socket.socket() as connection:
+        machine.wait_for("jitsu: ready")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 20000)  # so that much has to wait
+        connection.settimeout(lab.PATIENCE)
+        connection.connect((ADDRESS4, 80))
+        connection.sendall(b"GET /large HTTP/1.0\r\n\r\n")
+        connection.recv(1)
+        last = wait_for_segment(wire, False, lambda port, number, acknowledged, flags: flags == ACK)
+        send_segment(wire, last, SEGMENT_SIZE_100)
+        assert b"".join(iter(lambda: connection.recv(1 << 20), b"")).endswith(large), "the file is damaged"
+        assert get(ADDRESS4, "/small") == b"small"
 
 
 def sequence_numbers_cannot_be_foreseen():
@@ -200,6 +229,6 @@ try:
             serves("serves_without_offload", "csum=off", "guest_csum=off", "gso=off"),
             serves("serves_without_event_index", "event_idx=off"), leaves_the_cutting_of_segments_to_the_device,
             refuses_other_ports, lets_a_client_come_back_from_the_same_port,
-            acknowledges_an_end_that_comes_again, sequence_numbers_cannot_be_foreseen)
+            acknowledges_an_end_that_comes_again, does_not_heed_a_segment_size_in_the_middle, sequence_numbers_cannot_be_foreseen)
 finally:
     shutil.rmtree(directory, ignore_errors=True)

@@ -28,7 +28,8 @@ bool time_wait_admits(const struct tcp_hdr *header);
 bool network_admits(const struct tcp_hdr *header);
 
 /* A segment has come for a connection, and is handled after this; its header's numbers are in the
- * machine's byte order. Always returns ERR_OK. */
+ * machine's byte order. ERR_ABRT: it is
+ * to be dropped. */
 err_t network_segment_arrives(struct tcp_pcb *pcb, const struct tcp_hdr *header,
                               size_t options_length);
 

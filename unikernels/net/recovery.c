@@ -11,13 +11,14 @@
 #include "net/hooks.h"
 #include "net/network.h"
 
-#define ARGUMENT       0 /* of lwIP's, which it keeps with a connection */
-#define BLOCKS_MAX     4u
-#define BLOCK_SIZE     8u
-#define OPTION_END     0
-#define OPTION_NOTHING 1
-#define OPTION_SACK    5
-#define LOST_BEHIND    3u /* packets that came after a segment make it lost: RFC 6675's DupThresh */
+#define ARGUMENT            0 /* of lwIP's, which it keeps with a connection */
+#define BLOCKS_MAX          4u
+#define BLOCK_SIZE          8u
+#define OPTION_END          0
+#define OPTION_NOTHING      1
+#define OPTION_SEGMENT_SIZE 2
+#define OPTION_SACK         5
+#define LOST_BEHIND         3u /* packets that came after a segment make it lost: RFC 6675's DupThresh */
 
 /* Marks of a segment, beside lwIP's flags. */
 #define LOST     0x20u
@@ -49,25 +50,29 @@ static void read_blocks(struct reader *option, struct selection *selection)
     }
 }
 
-static void read_selection(const uint8_t *options, size_t length, struct selection *selection)
+/* Returns false if the options name a segment size, which only a SYN's may. */
+static bool read_options(const uint8_t *options, size_t length, struct selection *selection)
 {
     struct reader reader = reader_over(options, length);
 
     while (reader_left(&reader) > 0) {
         uint8_t kind = reader_u8(&reader);
         if (kind == OPTION_END)
-            return;
+            break;
+        if (kind == OPTION_SEGMENT_SIZE)
+            return false;
         if (kind == OPTION_NOTHING)
             continue;
         uint8_t size = reader_u8(&reader);
         const uint8_t *content = size < 2 ? NULL : reader_take(&reader, size - 2u);
         if (!content)
-            return;
+            break;
         if (kind == OPTION_SACK) {
             struct reader option = reader_over(content, size - 2u);
             read_blocks(&option, selection);
         }
     }
+    return true;
 }
 
 static uint32_t first_byte(const struct tcp_seg *segment)
@@ -182,13 +187,16 @@ err_t network_segment_arrives(struct tcp_pcb *pcb, const struct tcp_hdr *header,
     struct recovery *recovery = tcp_ext_arg_get(pcb, ARGUMENT);
     struct selection selection = {.count = 0};
 
+    if (TCPH_FLAGS(header) & TCP_SYN)
+        return ERR_OK;
+    /* lwIP would heed the size, and fail where longer segments wait already. */
+    if (!read_options((const uint8_t *)(header + 1), options_length, &selection))
+        return ERR_ABRT;
     if (!recovery)
         return ERR_OK;
     if (pcb->flags & TF_RTO || TCP_SEQ_GEQ(header->ackno, recovery->sent))
         recovery->running = false;
-    if (options_length > 0 && pcb->unacked && !(pcb->flags & TF_RTO))
-        read_selection((const uint8_t *)(header + 1), options_length, &selection);
-    bool lost = selection.count > 0 && mark(pcb, &selection);
+    bool lost = selection.count > 0 && !(pcb->flags & TF_RTO) && mark(pcb, &selection);
     /* Does the client have what was sent after the lost segments had gone again? Again they were.
      */
     bool again = recovery->running && received_from(&selection, recovery->resent) >=
