@@ -53,6 +53,7 @@ struct stream {
 static size_t capacity, send_share;
 static size_t open_streams;
 static struct stream *first_stream, *last_stream;
+static bool memory_was_short; /* some stream could not write all that there was room for */
 static uint64_t bytes_received, bytes_sent;
 
 static void list_prepend(struct stream *stream)
@@ -496,6 +497,8 @@ size_t stream_write(struct stream *stream, const void *bytes, size_t length, uns
         left -= taken;
         if (taken < chunk || taken == 0) {
             stream->wants_room = true;
+            if (taken < chunk)
+                memory_was_short = true;
             break;
         }
     }
@@ -528,6 +531,24 @@ size_t stream_unacknowledged(const struct stream *stream)
     return pcb->snd_lbb - pcb->lastack - (ending ? 1 : 0);
 }
 
+/* Others have given memory back, perhaps: whoever has nothing under way would not hear of it soon. */
+static void share_memory(void)
+{
+    memory_was_short = false;
+    for (size_t i = open_streams; i > 0 && first_stream; i--) {
+        /* Any of them may be gone after each call. */
+        struct stream *stream = first_stream;
+        list_remove(stream);
+        list_append(stream);
+        if (!stream->wants_room || stream->leaving != STAYS || stream_unacknowledged(stream) > 0)
+            continue;
+        stream->wants_room = false;
+        enter(stream);
+        stream->handler->writable(stream, stream->state);
+        leave_from_outside(stream);
+    }
+}
+
 _Noreturn void network_serve(void)
 {
     start();
@@ -539,6 +560,8 @@ _Noreturn void network_serve(void)
     boot_report();
     for (;;) {
         bool progress = network_poll();
+        if (progress && memory_was_short)
+            share_memory();
         uint64_t next = timers_run(), conduit_next = conduit_run();
         network_flush();
         if (!progress)
