@@ -89,7 +89,8 @@ static int open_device(const char *name)
     if (device < 0 || address.sll_ifindex == 0 ||
         setsockopt(device, SOL_PACKET, PACKET_VNET_HDR, &yes, sizeof yes) != 0 ||
         setsockopt(device, SOL_PACKET, PACKET_IGNORE_OUTGOING, &yes, sizeof yes) != 0 ||
-        setsockopt(device, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0 ||
+        (setsockopt(device, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0 &&
+         setsockopt(device, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) != 0) ||
         bind(device, (struct sockaddr *)&address, sizeof address) != 0)
         fail(name);
     return device;
