@@ -531,7 +531,8 @@ size_t stream_unacknowledged(const struct stream *stream)
     return pcb->snd_lbb - pcb->lastack - (ending ? 1 : 0);
 }
 
-/* Others have given memory back, perhaps: whoever has nothing under way would not hear of it soon. */
+/* Others have given memory back, perhaps: whoever has nothing under way would not hear of it soon.
+ */
 static void share_memory(void)
 {
     memory_was_short = false;
