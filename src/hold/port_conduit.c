@@ -3,7 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "hold/port_private.h"
+
+/* Until a machine answers that the bridge believes to be here. */
+#define ASK_PAUSE (5 * NANOSECONDS_PER_MILLISECOND)
 
 static void transmit(void *owner, const uint8_t *payload, size_t length)
 {
@@ -97,6 +101,10 @@ static void hand_over_next(struct port_service *service)
             conduit->leaving = connection;
             conduit_link_send(&conduit->link, CONDUIT_TAKE, conduit->take, length,
                               service->port->now);
+            /* The machine drops what it gets of connections that it does not have yet, and the
+             * client would send it again much later. Its answer draws them there. */
+            if (service->location == LOCATION_MACHINE)
+                port_draw(service);
             return;
         }
         port_connection_reset(connection);
@@ -105,6 +113,7 @@ static void hand_over_next(struct port_service *service)
     conduit->take = NULL;
     conduit->hands_over = false;
     conduit->settled_due = true;
+    port_service_due(service, MATTER_MACHINE, service->port->now);
 }
 
 static void say_next(struct port_service *service)
@@ -143,6 +152,22 @@ static void go_on(struct port_service *service)
 
 void port_conduit_run(struct port_service *service)
 {
+    struct port_conduit *conduit = &service->conduit;
+    if (conduit->hands_over && service->location == LOCATION_PORT) {
+        conduit->is_cut_off = true;
+        port_ask(service);
+        port_service_due(service, MATTER_CONDUIT, service->port->now + ASK_PAUSE);
+    } else {
+        go_on(service);
+    }
+}
+
+void port_conduit_reach(struct port_service *service)
+{
+    struct port_conduit *conduit = &service->conduit;
+    if (!conduit->is_cut_off)
+        return;
+    conduit->is_cut_off = false;
     go_on(service);
 }
 

@@ -243,7 +243,9 @@ bool port_machine_seen(struct port_service *service, const struct packet *packet
         service->location = LOCATION_MACHINE;
     if (service->state == PORT_STARTING)
         return seen_starting(service, packet);
-    if (service->state == PORT_READY && service->location == LOCATION_MACHINE)
+    if (service->state == PORT_READY && service->location == LOCATION_MACHINE) {
         port_release(service);
+        port_conduit_reach(service);
+    }
     return true;
 }

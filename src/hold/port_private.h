@@ -105,6 +105,7 @@ struct port_conduit {
     bool hello_due, settled_due, stop_due;
     bool hands_over;            /* the port's connections, one after the other */
     struct connection *leaving; /* TAKE has been sent, TAKEN has not come */
+    bool is_cut_off;            /* something is to be sent again, and the bridge would drop it */
     uint8_t *take;              /* its body, owned */
     uint32_t features;
     uint32_t stop_deadline; /* milliseconds */
@@ -324,6 +325,9 @@ void port_conduit_settle(struct port_service *service);
 /* Its owner says that it is ready: makes the port known to it. */
 void port_conduit_greet(struct port_service *service);
 void port_conduit_stop(struct port_service *service, uint32_t deadline);
+
+/* A frame of the machine's own has come: what is sent to it arrives. */
+void port_conduit_reach(struct port_service *service);
 
 /* It is due. */
 void port_conduit_run(struct port_service *service);

@@ -353,6 +353,56 @@ static void a_connection_is_handed_over_in_two_phases(void **state)
     world_pass(world, 60 * SECOND);
 }
 
+/* While one is handed over, the segments of all come to the port. */
+static void others_wait_meanwhile(void **state)
+{
+    struct world *world = *state;
+    begin(world);
+    uint32_t first = client_connects(world, 1000), second = client_connects(world, 1001);
+    port_service_starting(world->service);
+    machine_hello(world);
+    struct conduit_take take = machine_is_offered(world);
+    client_says(world, 1001, DATA, second, TCP_ACK, "other", 5);
+    world_silence(world);
+    machine_takes(world, take.id, CONDUIT_DONE);
+    take = machine_is_offered(world);
+    assert_int_equal(take.data_length, 0);
+    client_says(world, 1000, DATA, first, TCP_ACK, "first", 5);
+    world_silence(world);
+    machine_takes(world, take.id, CONDUIT_DONE);
+    expect_passed_on(world, 1000, "first");
+    expect_passed_on(world, 1001, "other");
+    machine_hears(world, CONDUIT_SETTLED);
+    world_pass(world, MILLISECOND);
+    client_says(world, 1000, DATA + 5, first, TCP_ACK, "more", 4);
+    expect_passed_on(world, 1000, "more");
+}
+
+/* The bridge would drop it as long as it believes the machine to be here. */
+static void what_is_lost_is_sent_again_where_the_machine_is(void **state)
+{
+    struct world *world = *state;
+    begin(world);
+    client_connects(world, 1000);
+    port_service_starting(world->service);
+    machine_hello(world);
+    world_next(world); /* TAKE */
+    expect_draw(world);
+    world_silence(world);
+    world_pass(world, CONDUIT_PATIENCE_FIRST);
+    expect_question(world);
+    world_silence(world);
+    world_pass(world, 5 * MILLISECOND);
+    expect_question(world);
+    machine_answers(world);
+    machine_hears(world, CONDUIT_TAKE);
+    struct conduit_take take;
+    assert_true(
+        conduit_read_take(&take, world->conduit_message.body, world->conduit_message.length));
+    machine_takes(world, take.id, CONDUIT_DONE);
+    machine_hears(world, CONDUIT_SETTLED);
+}
+
 static void a_half_open_connection_is_handed_over(void **state)
 {
     struct world *world = *state;
@@ -586,6 +636,8 @@ int main(void)
         TEST(while_refused_nothing_is_accepted),
         TEST(who_is_silent_for_minutes_has_gone),
         TEST(a_connection_is_handed_over_in_two_phases),
+        TEST(others_wait_meanwhile),
+        TEST(what_is_lost_is_sent_again_where_the_machine_is),
         TEST(a_half_open_connection_is_handed_over),
         TEST(hundreds_are_handed_over),
         TEST(what_the_machine_does_not_take_is_reset),

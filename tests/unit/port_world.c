@@ -381,12 +381,15 @@ void machine_hears(struct world *world, enum conduit_type type)
     for (;;) {
         const struct packet *packet = world_next(world);
         assert_int_equal(packet->kind, PACKET_CONDUIT);
+        if (mac_equal(packet->ethernet.source, world_machine_mac))
+            fail_msg("the port has drawn the machine's frames");
         expect_way(packet, world_port_mac, world_machine_mac);
         if (conduit_link_receive(&world->link, packet->conduit.payload, packet->conduit.length,
                                  &world->conduit_message)) {
             conduit_link_accept(&world->link);
             assert_int_equal(world->conduit_message.type, type);
-            conduit_link_flush(&world->link);
+            if (type != CONDUIT_TAKE) /* which TAKEN acknowledges */
+                conduit_link_flush(&world->link);
             return;
         }
         if (type == CONDUIT_ACKNOWLEDGEMENT)
@@ -400,6 +403,7 @@ struct conduit_take machine_is_offered(struct world *world)
     machine_hears(world, CONDUIT_TAKE);
     assert_true(
         conduit_read_take(&take, world->conduit_message.body, world->conduit_message.length));
+    expect_draw(world);
     return take;
 }
 
