@@ -23,8 +23,8 @@ void platform_wait(uint64_t deadline, bool (*may_sleep)(void *argument), void *a
 uint64_t platform_stamp(void);
 uint64_t platform_stamp_time(uint64_t stamp);
 
-/* Fills `buffer` with numbers that nobody can guess, from the processor or the host. Returns `size`,
- * or 0 if there is no such source. */
+/* Fills `buffer` with numbers that nobody can guess, from the processor or the host. Returns
+ * `size`, or 0 if there is no such source. */
 size_t platform_entropy(void *buffer, size_t size);
 
 /* A number that nobody outside can guess where the processor has a source of such numbers or the

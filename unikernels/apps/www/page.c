@@ -33,7 +33,7 @@
     "began "                                                                                       \
     "to boot: a unikernel, with no other operating system in it, that serves this page and "       \
     "nothing else. When nobody asks any more, it is gone again.</p>\n"                             \
-    "<dl>\n<div><dt>from entry to ready</dt><dd>%u.%02u ms</dd></div>\n"                       \
+    "<dl>\n<div><dt>from entry to ready</dt><dd>%u.%02u ms</dd></div>\n"                           \
     "<div><dt>memory left over</dt><dd>%u.%u MB</dd></div>\n</dl>\n"                               \
     "</main>\n</body>\n</html>\n"
 

@@ -11,8 +11,8 @@
 /* Nanoseconds since the kernel was entered. Never goes back; right within 1 %. */
 uint64_t clock_now(void);
 
-/* The time of day, in seconds since the epoch: the host's, or as the option time= (seconds since the
- * epoch, at the start) told it. Returns false if nobody has told. */
+/* The time of day, in seconds since the epoch: the host's, or as the option time= (seconds since
+ * the epoch, at the start) told it. Returns false if nobody has told. */
 bool clock_wall(int64_t *seconds);
 
 /* Returns when clock_now() is `time`; the processor halts meanwhile. Nothing else happens then, so

@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* Bytes that the machine has: those of the image and of the boot module are among them (a process on
- * unix has them besides). */
+/* Bytes that the machine has: those of the image and of the boot module are among them (a process
+ * on unix has them besides). */
 size_t memory_total(void);
 
 /* Bytes that are free now. */
