@@ -159,14 +159,48 @@ static void write_durations(struct evbuffer *out, const struct start_durations *
 
 /* --- holding --- */
 
+static void write_service_handed_over(void *argument, const char *service, uint64_t count)
+{
+    sample(argument, "jitsu_handed_over_total", "service", service, count);
+}
+
+static void write_handed_over(struct evbuffer *out, const struct summoner *summoner)
+{
+    introduce(out, "jitsu_handed_over_total", "counter", "Connections handed over to machines.");
+    summoner_handed_over(summoner, write_service_handed_over, out);
+}
+
 static void write_held(struct evbuffer *out, const struct summoner *summoner)
 {
     struct proxy_statistics proxy;
+    struct port_statistics port;
 
     summoner_proxy_statistics(summoner, &proxy);
-    gauge(out, "jitsu_held_frames", "Frames held on bridges for machines that are not ready.", 0);
-    gauge(out, "jitsu_held_bytes", "Bytes held on bridges for machines that are not ready.", 0);
-    introduce(out, "jitsu_handed_over_total", "counter", "Connections handed over to machines.");
+    summoner_port_statistics(summoner, &port);
+    gauge(out, "jitsu_held_frames", "Frames held on bridges for machines that are not ready.",
+          port.frames);
+    gauge(out, "jitsu_held_bytes",
+          "Bytes held on bridges for machines that are not ready, those of accepted connections "
+          "among them.",
+          port.bytes);
+    write_handed_over(out, summoner);
+    gauge(out, "jitsu_port_connections", "Connections accepted on bridges and not handed over yet.",
+          port.connections);
+    gauge(out, "jitsu_port_half_open", "Those of them whose client has not answered yet.",
+          port.half_open);
+    counter(out, "jitsu_port_accepted_total", "Connections accepted on bridges.", port.accepted);
+    counter(out, "jitsu_port_cookies_total", "SYN cookies sent on bridges.", port.cookies);
+    counter(out, "jitsu_port_held_frames_total", "Frames that were held on bridges.", port.held);
+    counter(out, "jitsu_port_released_frames_total",
+            "Frames that were held on bridges and went to their machine.", port.released);
+    counter(out, "jitsu_port_dropped_frames_total",
+            "Frames that were held on bridges and never went to a machine.", port.dropped);
+    counter(out, "jitsu_port_refused_total",
+            "Clients' packets answered on bridges with a reset or ICMP unreachable.", port.refused);
+    counter(out, "jitsu_port_unsent_frames_total", "Frames that bridges did not take.",
+            port.not_sent);
+    counter(out, "jitsu_conduit_strange_frames_total",
+            "Frames of the conduit that were not of a machine's.", port.strange);
     gauge(out, "jitsu_held_connections",
           "Connections accepted by the proxy for machines that are not ready.", proxy.waiting);
     gauge(out, "jitsu_proxy_connections", "Connections open in the proxy, held ones among them.",

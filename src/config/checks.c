@@ -104,6 +104,18 @@ static void resolve_hold(struct config_loading *loading, struct config_service *
                      is_user ? "'proxy'" : "'delay' or 'handoff'");
 }
 
+/* On a user network nobody sees the machine's ARP. */
+static void check_ready(struct config_loading *loading, const struct config_service *service,
+                        const struct config_service_draft *draft)
+{
+    const struct config_network *network = service->network;
+    if (service->ready == CONFIG_READY_ARP && network && network->type == CONFIG_NETWORK_USER)
+        config_fault(loading->faults, draft->entry,
+                     "ready 'arp' does not suit network '%s', which is of type 'user'; expected "
+                     "'announce', tcp:PORT, console:TEXT or after:TIME",
+                     network->name);
+}
+
 /* The number of the longest zone that holds the name, or -1. */
 static long find_zone(const struct config_loading *loading, const char *name)
 {
@@ -285,6 +297,7 @@ void config_check(struct config_loading *loading)
         const struct config_service_draft *draft = &loading->drafts[i];
         resolve_network(loading, service, draft);
         resolve_hold(loading, service, draft);
+        check_ready(loading, service, draft);
         resolve_zone(loading, service, draft);
         check_memory(loading, service, draft);
     }

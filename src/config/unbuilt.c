@@ -12,9 +12,6 @@ static const struct {
     const char *value;
     const char *message;
 } unbuilt[] = {
-    {"type", EXACTLY, "bridge", "networks of type 'bridge' are not built yet; expected 'user'"},
-    {"hold", EXACTLY, "delay", "hold 'delay' is not built yet; expected 'proxy'"},
-    {"hold", EXACTLY, "handoff", "hold 'handoff' is not built yet; expected 'proxy'"},
     {"backend", EXACTLY, "libvirt", "backend 'libvirt' is not built yet; expected 'qemu'"},
     {"backend", EXACTLY, "xen", "backend 'xen' is not built yet; expected 'qemu'"},
     {"connect", ANYTHING, NULL,
@@ -23,10 +20,8 @@ static const struct {
      "'domain' is for backend 'libvirt', which is not built yet; expected no such key"},
     {"xl", ANYTHING, NULL,
      "'xl' is for backend 'xen', which is not built yet; expected no such key"},
-    {"ready", EXACTLY, "arp",
-     "ready 'arp' is not built yet; expected 'announce', tcp:PORT, console:TEXT or after:TIME"},
     {"ready", BEGINNING, "xenstore:",
-     "ready 'xenstore:' is not built yet; expected 'announce', tcp:PORT, console:TEXT or "
+     "ready 'xenstore:' is not built yet; expected 'announce', tcp:PORT, 'arp', console:TEXT or "
      "after:TIME"},
     {"name", BEGINNING, "*.",
      "names with a wildcard are not built yet; expected a whole name such as www.example.org"},

@@ -49,6 +49,9 @@ static void keeper_message(void *argument, const struct message *message, int de
         else
             descriptor_close(&descriptor);
         break;
+    case MESSAGE_PORT_OPENED:
+        front_port_opened(front, message, descriptor);
+        break;
     default:
         descriptor_close(&descriptor);
         summoner_keeper_message(front->summoner, message);
@@ -82,6 +85,7 @@ static void connect_keeper(struct front *front, int descriptor)
         return;
     }
     summoner_set_keeper(front->summoner, front->link);
+    front_ask_for_ports(front);
     if (front->opening)
         opening_begin(front->opening, front->link);
 }
@@ -359,6 +363,7 @@ static void end(struct front *front)
         dns_server_stop(front->dns);
     reload_free(front->reload);
     opening_free(front->opening);
+    front_forget_port_requests(front);
     dns_table_free(front->table);
     if (front->summoner)
         summoner_free(front->summoner);

@@ -12,6 +12,7 @@
 #include "summon/summon.h"
 
 struct reload;
+struct port_request;
 
 struct front {
     const struct front_options *options;
@@ -28,7 +29,9 @@ struct front {
     struct opening *opening;         /* at the start; reloads have their own */
     struct dns_sockets *dns_sockets; /* workers * listen_count */
     int metrics_socket;
-    size_t listener_count;          /* of services, opened so far */
+    size_t listener_count; /* of services, opened so far */
+    struct port_request *port_requests;
+    uint32_t last_port_serial;
     char problem[MESSAGE_TEXT_MAX]; /* the first thing that makes the start fail; "" if nothing */
 
     struct event *supervisor_event, *terminate_event, *reload_event;
@@ -42,6 +45,14 @@ void front_add_missing_listeners(struct front *front, struct opening *opening);
 /* Hands a service's socket to the summoner, or logs why there is none. */
 void front_service_opened(struct front *front, const struct opening_request *request,
                           int descriptor, const char *problem);
+
+/* Asks the keeper for the port of every bridge network that has none; forgets what was asked
+ * before.
+ */
+void front_ask_for_ports(struct front *front);
+void front_forget_port_requests(struct front *front);
+/* A PORT_OPENED message; takes over `descriptor`. */
+void front_port_opened(struct front *front, const struct message *message, int descriptor);
 
 void front_tell_supervisor(struct front *front, enum front_note_kind kind, uint64_t digest);
 

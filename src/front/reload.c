@@ -194,6 +194,7 @@ void reload_answered(struct reload *reload, const struct message *message, int d
     config_free(front->config);
     front->config = reload->config;
     reload->config = NULL;
+    front_ask_for_ports(front);
 
     reload->opening = opening_new(&callbacks, reload);
     if (!reload->opening) {

@@ -215,6 +215,11 @@ void port_free(struct port *port)
     free(port);
 }
 
+bool port_is_deaf(const struct port *port)
+{
+    return port->deaf_until != NEVER;
+}
+
 void port_statistics(const struct port *port, struct port_statistics *statistics)
 {
     *statistics = port->statistics;

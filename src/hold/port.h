@@ -69,6 +69,9 @@ struct port *port_new(struct event_base *base, int descriptor, const struct port
                       const struct port_callbacks *callbacks, const struct port_limits *limits);
 void port_free(struct port *port); /* after its services */
 
+/* Its device is gone: it hears nothing any more, and another port is needed. */
+bool port_is_deaf(const struct port *port);
+
 /* How a machine shows that it is ready. */
 enum port_ready {
     PORT_READY_TOLD,     /* it does not: its owner calls port_service_ready() */
@@ -109,6 +112,11 @@ struct port_machine {
 struct port_service *port_service_new(struct port *port, void *owner,
                                       const struct port_machine *machine, struct error *error);
 
+/* How the machine shows that it is ready from its next start on, where that is not known before.
+ * Returns 0, or -1 with the reason as above; then nothing has changed. */
+int port_service_expect(struct port_service *service, enum port_ready ready, uint16_t ready_port,
+                        struct error *error);
+
 /* How to talk to the machine of this boot: its 16 bytes of token (common/conduit.h). Called before
  * port_service_starting(), or, for a machine that runs already, before port_service_ready(), which
  * then makes the port known to it. Without it there is no conduit. Forgotten when the machine is
@@ -146,6 +154,9 @@ void port_service_fail(struct port_service *service);
 /* While not ready, answers like port_service_fail() at once, and what is held already too; or holds
  * again: for a service that is backing off or over the limits. */
 void port_service_refuse(struct port_service *service, bool refuse);
+
+/* Does a client wait for the machine? */
+bool port_service_is_wanted(const struct port_service *service);
 
 /* clock_now() of the last frame that would summon, or of the last time that the machine told that
  * its connections had done something; 0: never. */

@@ -167,22 +167,11 @@ void port_machine_leaving(struct port_service *service)
     run_again(service, LEAVING_PAUSE_LEAST);
 }
 
-static bool summons_somebody(const struct port_service *service)
-{
-    const struct held_frame *frame;
-    if (service->connection_count > 0)
-        return true;
-    TAILQ_FOREACH(frame, &service->frames, of_service)
-    if (frame->summons)
-        return true;
-    return false;
-}
-
 void port_machine_off(struct port_service *service, enum port_state state)
 {
     enter(service, state);
     port_announce(service);
-    if (summons_somebody(service)) {
+    if (port_service_is_wanted(service)) {
         service->want_due = true;
         port_service_due(service, MATTER_MACHINE, service->port->now);
     }

@@ -53,16 +53,21 @@ static int refuse_taken(const struct port *port, const struct port_machine *mach
     return 0;
 }
 
-static int refuse_untried(const struct port *port, const struct port_machine *machine,
+static int refuse_untried(const struct port *port, enum port_ready ready, bool has_ipv6,
                           struct error *error)
 {
-    if (machine->ready != PORT_READY_TCP || port->address4.family != 0)
+    if (ready != PORT_READY_TCP || port->address4.family != 0 || has_ipv6)
         return 0;
-    for (size_t i = 0; i < machine->address_count; i++)
-        if (machine->addresses[i].family == AF_INET6)
-            return 0;
     return error_set(error, "whether it accepts connections cannot be tried without an IPv4 "
                             "address of the port's own");
+}
+
+static bool list_has_ipv6(const struct port_machine *machine)
+{
+    for (size_t i = 0; i < machine->address_count; i++)
+        if (machine->addresses[i].family == AF_INET6)
+            return true;
+    return false;
 }
 
 /* NULL for none of them; the caller has checked that memory was there. */
@@ -98,7 +103,8 @@ struct port_service *port_service_new(struct port *port, void *owner,
 {
     struct mac mac;
     memcpy(mac.bytes, machine->mac, sizeof mac.bytes);
-    if (refuse_taken(port, machine, mac, error) != 0 || refuse_untried(port, machine, error) != 0)
+    if (refuse_taken(port, machine, mac, error) != 0 ||
+        refuse_untried(port, (enum port_ready)machine->ready, list_has_ipv6(machine), error) != 0)
         return NULL;
 
     struct port_service *service = calloc(1, sizeof *service);
@@ -146,6 +152,35 @@ void port_service_free(struct port_service *service)
     for (uint32_t i = 0; i < service->address_count; i++)
         table_remove(&port->by_address, &service->addresses[i].entry);
     service_destroy(service);
+}
+
+static bool has_ipv6(const struct port_service *service)
+{
+    for (uint32_t i = 0; i < service->address_count; i++)
+        if (service->addresses[i].address.family == AF_INET6)
+            return true;
+    return false;
+}
+
+int port_service_expect(struct port_service *service, enum port_ready ready, uint16_t ready_port,
+                        struct error *error)
+{
+    if (refuse_untried(service->port, ready, has_ipv6(service), error) != 0)
+        return -1;
+    service->ready = (uint8_t)ready;
+    service->ready_port = ready_port;
+    return 0;
+}
+
+bool port_service_is_wanted(const struct port_service *service)
+{
+    const struct held_frame *frame;
+    if (service->connection_count > 0)
+        return true;
+    TAILQ_FOREACH(frame, &service->frames, of_service)
+    if (frame->summons)
+        return true;
+    return false;
 }
 
 uint64_t port_service_last_use(const struct port_service *service)

@@ -196,6 +196,7 @@ static const struct address *pick_address(const struct port_service *service,
 {
     const struct port *port = service->port;
     const struct address *first = &service->addresses[0].address;
+    *own = &port->address4;
     for (uint32_t i = 0; i < service->address_count; i++) {
         const struct address *address = &service->addresses[i].address;
         *own = address->family == AF_INET ? &port->address4 : &port->address6;

@@ -86,9 +86,9 @@ struct message {
             bool prewarmed;  /* SPAWNED: a spare one was used */
             uint8_t forward_count;
             struct message_forward forwards[CONFIG_PORTS_MAX];
-            char domain[64]; /* libvirt, Xen: its name or id; else "" */
-            uint8_t
-                token[MESSAGE_TOKEN_SIZE]; /* by which it is known on the conduit; all 0: none */
+            char domain[64];                   /* libvirt, Xen: its name or id; else "" */
+            uint8_t token[MESSAGE_TOKEN_SIZE]; /* by which it is known on the conduit; all 0: it
+                                                  does not speak it */
             /* Until it is ready, how that is found out, never CONFIG_READY_DEFAULT. On a bridge
              * network the port watches for `arp` and `tcp`, and may for `announce`; it says
              * SEEN_READY. */

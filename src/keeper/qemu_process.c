@@ -339,7 +339,8 @@ static char **make_command(struct qemu_process *process, const struct config_ser
                            int tap, bool paused, struct error *error)
 {
     char title[CONFIG_NAME_TEXT_MAX + 8];
-    if (getrandom(process->token, sizeof process->token, 0) != (ssize_t)sizeof process->token) {
+    if (process->image.announces &&
+        getrandom(process->token, sizeof process->token, 0) != (ssize_t)sizeof process->token) {
         error_set_errno(error, "no randomness");
         return NULL;
     }

@@ -50,7 +50,7 @@ static void confirm(struct service *service, const struct message *message)
     } else if (message->machine.ready && service->state != MACHINE_RUNNING) {
         machine_ready(service, EVENT_ADOPTED, message);
     } else if (machine_describe(service, message) && message->machine.ready) {
-        machine_open(service);
+        holding_ready(service);
     }
 }
 
@@ -75,6 +75,7 @@ static void start_again(struct service *service)
     log_info("%s: starting it again: the keeper restarted before the machine was ready",
              service->config->name);
     run->reported = true;
+    holding_gone(service);
     summoner_send(service->summoner, &message);
     deadline_set(service, clock_now() + service->config->boot_timeout);
 }
@@ -153,6 +154,8 @@ static void spawned(struct service *service, const struct message *message)
     log_debug("%s: process %d%s", message->service, run->pid,
               message->machine.prewarmed ? ", a spare one" : "");
     service_remember(service);
+    if (!run->is_resuming)
+        holding_spawned(service);
 }
 
 static void entered(struct service *service, const struct message *message)

@@ -35,20 +35,6 @@ void summoner_missing_listeners(const struct summoner *summoner,
         list_missing(summoner->services[i], function, argument);
 }
 
-static int make_hold(struct service *service)
-{
-    service->hold = proxy_service_new(service->summoner->proxy, service);
-    if (!service->hold)
-        return -1;
-    proxy_service_allow(service->hold, service->host->summon_from,
-                        service->host->summon_from_count);
-    service->refusing = false;
-    service_publish(service);
-    if (service->state == MACHINE_RUNNING)
-        machine_open(service);
-    return 0;
-}
-
 static int add_listener(struct service *service, const struct endpoint *endpoint,
                         uint16_t machine_port)
 {
@@ -70,12 +56,11 @@ int summoner_listen(struct summoner *summoner, const char *name, const struct en
         close(descriptor);
         return 0;
     }
-    if ((!service->hold && make_hold(service) != 0) ||
-        add_listener(service, endpoint, machine_port) != 0) {
+    if (holding_open_proxy(service) != 0 || add_listener(service, endpoint, machine_port) != 0) {
         close(descriptor);
         return -1;
     }
-    if (proxy_service_listen(service->hold, descriptor, endpoint, machine_port) != 0) {
+    if (proxy_service_listen(service->proxy, descriptor, endpoint, machine_port) != 0) {
         service->listener_count--;
         return -1;
     }

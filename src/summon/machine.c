@@ -8,7 +8,9 @@
 
 #define BACK_OFF_FIRST (1 * NANOSECONDS_PER_SECOND)
 #define BACK_OFF_MOST  (300 * NANOSECONDS_PER_SECOND)
-#define GOOD_RUN       (60 * NANOSECONDS_PER_SECOND) /* forgives earlier failures */
+/* A machine that finishes has until shutdown-timeout by its own clock, and then has to tell. */
+#define FINISHING_GRACE (1 * NANOSECONDS_PER_SECOND)
+#define GOOD_RUN        (60 * NANOSECONDS_PER_SECOND) /* forgives earlier failures */
 
 /* --- runs --- */
 
@@ -112,7 +114,7 @@ static void drop_pending(struct service *service)
     service->pending = NULL;
 }
 
-/* --- to the keeper and the hold --- */
+/* --- to and from the keeper --- */
 
 void machine_send_stop(struct summoner *summoner, const char *service, uint32_t serial,
                        enum config_stop mode)
@@ -133,26 +135,10 @@ bool machine_describe(struct service *service, const struct message *message)
     run->forward_count = message->machine.forward_count;
     run->pid = message->machine.pid;
     memcpy(run->domain, message->machine.domain, sizeof run->domain);
+    memcpy(run->token, message->machine.token, sizeof run->token);
+    run->ready_rule = message->machine.ready_rule;
+    run->ready_port = message->machine.ready_port;
     return differ;
-}
-
-void machine_open(struct service *service)
-{
-    const struct machine_run *run = service->run;
-    struct proxy_target targets[CONFIG_PORTS_MAX];
-    if (!service->hold)
-        return;
-    for (unsigned i = 0; i < run->forward_count; i++)
-        targets[i] = (struct proxy_target){run->forwards[i].machine, run->forwards[i].host};
-    proxy_service_ready(service->hold, targets, run->forward_count);
-}
-
-static void close_hold(struct service *service)
-{
-    if (!service->hold)
-        return;
-    proxy_service_not_ready(service->hold);
-    proxy_service_gone(service->hold);
 }
 
 /* --- start --- */
@@ -173,6 +159,9 @@ void machine_start(struct service *service)
     run->started = clock_wall();
     run->ready = 0;
     run->phases = (struct start_phases){0};
+    run->is_resuming = from == MACHINE_SUSPENDED;
+    if (run->is_resuming)
+        holding_resumes(service);
     service->starts++;
     service->stopped_by_command = false;
     deadline_set(service, clock_now() + service->config->boot_timeout);
@@ -201,7 +190,7 @@ void machine_ready(struct service *service, enum machine_event event, const stru
         return;
     drop_pending(service);
     machine_describe(service, message);
-    machine_open(service);
+    holding_ready(service);
     service_publish(service);
     release_queries(service);
 
@@ -227,6 +216,18 @@ void machine_first_byte(void *owner, uint64_t moment, uint64_t accepted)
         return;
     run->phases.first_byte = moment - run->want->moment;
     history_add(service, MACHINE_RUNNING, MACHINE_RUNNING, CAUSE_FIRST_BYTE, run->want, NULL);
+}
+
+/* On a bridge, where the hold sees it before the keeper does. */
+void machine_shows_ready(void *owner, uint64_t moment)
+{
+    struct service *service = owner;
+    (void)moment;
+    if (service->state != MACHINE_STARTING)
+        return;
+    struct message message =
+        message_make(MESSAGE_SEEN_READY, service->run->serial, service->config->name);
+    summoner_send(service->summoner, &message);
 }
 
 /* The keeper does not say that a machine is suspended; but we may remember it. */
@@ -270,6 +271,7 @@ void machine_adopt(struct service *service, const struct message *message)
         service_publish(service);
         history_add(service, MACHINE_OFF, MACHINE_STARTING, CAUSE_ADOPTED, NULL, NULL);
         service_remember(service);
+        holding_spawned(service);
     }
 }
 
@@ -282,14 +284,18 @@ void machine_stop(struct service *service, enum config_stop mode, enum cause cau
 
     if (!move(service, EVENT_STOP))
         return;
-    if (service->hold)
-        proxy_service_not_ready(service->hold);
     run->stop_mode = (uint8_t)mode;
-    machine_send_stop(service->summoner, service->config->name, run->serial, mode);
+    run->is_finishing = mode == CONFIG_STOP_SHUTDOWN && holding_shut_down(service);
+    if (run->is_finishing) {
+        deadline_set(service, clock_now() + service->config->shutdown_timeout + FINISHING_GRACE);
+    } else {
+        deadline_clear(service);
+        holding_leaves(service);
+        machine_send_stop(service->summoner, service->config->name, run->serial, mode);
+    }
 
     drop_pending(service);
     set_leaving(run, mode != CONFIG_STOP_SUSPEND);
-    deadline_clear(service);
     service_publish(service);
     if (from == MACHINE_STARTING)
         service_turn_away(service);
@@ -299,12 +305,27 @@ void machine_stop(struct service *service, enum config_stop mode, enum cause cau
     start_queue_run(service->summoner);
 }
 
+/* It has no connections any more, and powers off. */
+void machine_finished(void *owner, uint32_t cut, uint64_t moment)
+{
+    struct service *service = owner;
+    (void)moment;
+    if (cut > 0)
+        log_info("%s: %u connections were still open after shutdown-timeout and have been reset",
+                 service->config->name, cut);
+    if (service->state == MACHINE_STOPPING && service->run->is_finishing)
+        machine_destroy(service);
+}
+
 void machine_destroy(struct service *service)
 {
     struct machine_run *run = service->run;
     if (run->stop_mode == CONFIG_STOP_DESTROY)
         return;
     run->stop_mode = CONFIG_STOP_DESTROY;
+    deadline_clear(service);
+    if (run->is_finishing)
+        holding_leaves(service);
     machine_send_stop(service->summoner, service->config->name, run->serial, CONFIG_STOP_DESTROY);
     set_leaving(run, true);
 }
@@ -320,8 +341,7 @@ void machine_suspended(struct service *service)
         wants_look_for_missed(service);
     else
         service_expect_wants(service);
-    if (service->hold)
-        proxy_service_not_ready(service->hold);
+    holding_suspended(service);
     set_leaving(service->run, false);
     deadline_clear(service);
     history_add(service, from, MACHINE_SUSPENDED, CAUSE_SUSPENDED, NULL, NULL);
@@ -381,17 +401,20 @@ static void fail(struct service *service, enum machine_state from, enum machine_
     service->failures++;
     free(service->error);
     service->error = strdup(reason);
-    if (event == EVENT_BOOT_TIMEOUT) {
+    bool is_there = event == EVENT_BOOT_TIMEOUT || run->is_useless;
+    if (is_there) {
         machine_send_stop(summoner, service->config->name, run->serial, CONFIG_STOP_DESTROY);
         set_leaving(run, true);
     }
-    close_hold(service);
+    holding_gone(service);
     service_publish(service);
     service_turn_away(service);
     counters_failure(service, cause);
     history_add(service, from, MACHINE_FAILED, cause, run->want, reason);
-    if (event != EVENT_BOOT_TIMEOUT)
+    if (!is_there) {
         machine_run_free(run);
+        holding_rest(service);
+    }
     service_remember(service);
     start_queue_run(summoner);
     summoner_machine_ended(summoner);
@@ -408,7 +431,7 @@ static void end(struct service *service, enum machine_state from, enum machine_e
     else
         service_expect_wants(service);
     deadline_clear(service);
-    close_hold(service);
+    holding_gone(service);
     history_add(service, from, MACHINE_OFF, cause_of_end(event), NULL, reason);
     machine_run_free(service->run);
     service_remember(service);
@@ -433,6 +456,12 @@ void machine_gone(struct service *service, enum machine_event event, const char 
         end(service, from, event, reason);
 }
 
+void machine_condemn(struct service *service, const char *reason)
+{
+    service->run->is_useless = true;
+    machine_gone(service, EVENT_START_FAILED, reason);
+}
+
 void machine_give_up(struct service *service, enum cause cause)
 {
     if (!move(service, EVENT_STOP))
@@ -452,6 +481,8 @@ void machine_buried(struct service *service)
     struct summoner *summoner = service->summoner;
     machine_run_free(service->run);
     service_remember(service);
+    holding_gone(service);
+    holding_rest(service);
     if (service->departed)
         summoner_bury(service);
     else if (!service->backing_off)

@@ -2,7 +2,9 @@
  *
  *   summoner.c     life, and the services by name and number
  *   commands.c     starts and stops by command; stopping all
- *   listeners.c    sockets for the hold
+ *   listeners.c    sockets for the hold, on user networks
+ *   ports.c        jitsud's ports, on bridge networks
+ *   holding.c      the hold of a service, whichever its network has
  *   remember.c     what goes to the store and comes from it
  *   service.c      one service: made, freed, shown to DNS and to the hold
  *   wants.c        wants from DNS workers and the hold; what becomes of a want
@@ -32,6 +34,7 @@
 TAILQ_HEAD(service_list, service);
 TAILQ_HEAD(run_list, machine_run);
 TAILQ_HEAD(console_list, console);
+TAILQ_HEAD(bridge_port_list, bridge_port);
 TAILQ_HEAD(subscription_list, subscription);
 
 /* Shares of limits: memory and machines. */
@@ -76,6 +79,7 @@ struct summoner {
     struct dns_host **hosts;   /* likewise */
     size_t service_count;
     struct proxy *proxy;
+    struct bridge_port_list ports;
     struct dns_server *dns;    /* NULL until summoner_set_dns() */
     struct message_link *link; /* NULL: the keeper is away */
     bool synchronised;         /* the keeper has said what it has: starts may be sent */
@@ -206,15 +210,64 @@ void machine_buried(struct service *service);
 
 /* Takes over what the message says of process, domain and ports. Returns whether ports differ. */
 bool machine_describe(struct service *service, const struct message *message);
-/* Tells the hold where the machine's ports are. */
-void machine_open(struct service *service);
+
+/* It was started, but will never be of use: ends it, and the start has failed. */
+void machine_condemn(struct service *service, const char *reason);
 
 /* Tells the keeper to end a machine: one that failed, is not ours, or was told before. */
 void machine_send_stop(struct summoner *summoner, const char *service, uint32_t serial,
                        enum config_stop mode);
 
-/* The hold's callback. */
+/* The hold's callbacks. */
 void machine_first_byte(void *owner, uint64_t moment, uint64_t accepted);
+void machine_shows_ready(void *owner, uint64_t moment);
+void machine_finished(void *owner, uint32_t cut, uint64_t moment);
+
+/* --- holding.c --- */
+
+/* Makes the hold of a service on a bridge network, if there is none yet and its port is open, and
+ * tells it how things are. What hinders it is logged. */
+void holding_open(struct service *service);
+/* Makes that of a service on a user network. Returns -1 if memory is exhausted. */
+int holding_open_proxy(struct service *service);
+/* Clients that wait, and their connections, are reset. */
+void holding_close(struct service *service);
+void holding_close_port(struct service *service);
+
+/* The service's host says anew who may summon. */
+void holding_allow(struct service *service);
+/* The service's configuration was `old`, which is still there. What cannot be changed under a
+ * machine that exists changes when it has ended. */
+void holding_reconfigure(struct service *service, const struct config_service *old);
+
+/* The machine's process exists, as its run describes. May find that it will never be of use. */
+void holding_spawned(struct service *service);
+void holding_resumes(struct service *service);
+void holding_ready(struct service *service);
+/* Asks the machine itself to finish and to power off. Returns false if it cannot be asked. */
+bool holding_shut_down(struct service *service);
+void holding_leaves(struct service *service); /* it is about to be stopped or suspended */
+void holding_suspended(struct service *service);
+void holding_gone(struct service *service);
+/* There is no machine, and nothing of an earlier one. */
+void holding_rest(struct service *service);
+
+/* Refuses those who come while the machine is not ready, or keeps them. */
+void holding_refuse(struct service *service, bool refuse);
+/* Resets those who wait. */
+void holding_turn_away(struct service *service);
+/* Somebody waits for whom the hold will want the machine in a moment. */
+bool holding_is_wanted(const struct service *service);
+uint64_t holding_last_use(const struct service *service);
+size_t holding_connections(const struct service *service);
+
+/* --- ports.c --- */
+
+/* The open port of the network, or NULL. */
+struct port *ports_find(const struct summoner *summoner, const char *network);
+/* Closes those of networks that are no longer configured. */
+void ports_reconfigure(struct summoner *summoner);
+void ports_free(struct summoner *summoner);
 
 /* --- deadlines.c --- */
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "summon/parts.h"
 
 /* How much of its idle time a machine with open connections may go on unused after the last of
@@ -53,6 +54,13 @@ static void time_out(struct service *service)
     machine_gone(service, EVENT_BOOT_TIMEOUT, reason);
 }
 
+static void stop_waiting(struct service *service)
+{
+    log_info("%s: it has not finished within shutdown-timeout: destroying it",
+             service->config->name);
+    machine_destroy(service);
+}
+
 static void end_back_off(struct service *service)
 {
     service->backing_off = false;
@@ -69,6 +77,9 @@ void service_due(struct service *service)
         break;
     case MACHINE_RUNNING:
         reap_if_idle(service);
+        break;
+    case MACHINE_STOPPING:
+        stop_waiting(service);
         break;
     case MACHINE_FAILED:
         end_back_off(service);

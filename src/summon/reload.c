@@ -91,9 +91,7 @@ static void take_up_host(struct service *service)
     service->host = service->next_host;
     service->next_host = NULL;
     atomic_store(&service->host->last_query, last_query);
-    if (service->hold)
-        proxy_service_allow(service->hold, service->host->summon_from,
-                            service->host->summon_from_count);
+    holding_allow(service);
     free(old);
 }
 
@@ -114,7 +112,7 @@ static void drop_listeners(struct service *service)
 {
     for (unsigned i = 0; i < service->listener_count; i++)
         if (!is_configured(service->config, &service->listeners[i])) {
-            proxy_service_unlisten(service->hold);
+            proxy_service_unlisten(service->proxy);
             free(service->listeners);
             service->listeners = NULL;
             service->listener_count = 0;
@@ -122,19 +120,22 @@ static void drop_listeners(struct service *service)
         }
 }
 
-static void come_back(struct service *service)
+static void come_back(struct service *service, const struct config_service *old)
 {
     TAILQ_REMOVE(&service->summoner->departed, service, waiting);
     service->departed = false;
-    free((void *)service->config);
+    free((void *)old);
 }
 
 static void take_up(struct service *service, const struct config_service *config)
 {
+    const struct config_service *old = service->config;
     service->claimed = false;
-    if (service->departed)
-        come_back(service);
     service->config = config;
+    if (service->departed)
+        come_back(service, old);
+    else
+        holding_reconfigure(service, old);
     take_up_host(service);
     drop_listeners(service);
     if (service->backing_off) {
@@ -177,9 +178,7 @@ static void depart(struct service *service)
     free(service->pending);
     service->pending = NULL;
     service_expect_wants(service); /* it may come back */
-    if (service->hold)
-        proxy_service_free(service->hold);
-    service->hold = NULL;
+    holding_close(service);
     free(service->listeners);
     service->listeners = NULL;
     service->listener_count = 0;
@@ -222,6 +221,9 @@ void summoner_reload_commit(struct summoner *summoner)
     free(old);
     for (size_t i = 0; i < summoner->service_count; i++)
         take_up(summoner->services[i], &summoner->config->services[i]);
+    ports_reconfigure(summoner);
+    for (size_t i = 0; i < summoner->service_count; i++)
+        holding_open(summoner->services[i]);
     for (size_t i = 0; summoner->kept_are_started && i < summoner->service_count; i++)
         service_keep(summoner->services[i]);
     start_queue_run(summoner);

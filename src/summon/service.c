@@ -88,8 +88,7 @@ void service_free(struct service *service)
 {
     if (service->run)
         machine_run_free(service->run);
-    if (service->hold)
-        proxy_service_free(service->hold);
+    holding_close(service);
     console_free(service);
     counters_free(service);
     free(service->pending);
@@ -135,10 +134,7 @@ void service_publish(struct service *service)
     atomic_store(&service->host->disposition, now);
     if (service->next_host)
         atomic_store(&service->next_host->disposition, now);
-    if (service->hold && service->refusing != refuses_connections(service)) {
-        service->refusing = !service->refusing;
-        proxy_service_refuse(service->hold, service->refusing);
-    }
+    holding_refuse(service, refuses_connections(service));
 }
 
 void service_expect_wants(struct service *service)
@@ -151,8 +147,7 @@ void service_expect_wants(struct service *service)
 
 void service_turn_away(struct service *service)
 {
-    if (service->hold)
-        proxy_service_fail(service->hold);
+    holding_turn_away(service);
     if (service->summoner->dns) {
         dns_server_release(service->summoner->dns, service->host, false);
         if (service->next_host)
@@ -178,8 +173,7 @@ uint64_t service_last_query(const struct service *service)
 uint64_t service_last_use(const struct service *service)
 {
     uint64_t last = service_last_query(service);
-    if (service->hold)
-        last = later(last, proxy_service_last_use(service->hold));
+    last = later(last, holding_last_use(service));
     if (service->run)
         last = later(last, service->run->was_in_use);
     return last;
@@ -193,7 +187,7 @@ double service_last_use_wall(const struct service *service)
 
 size_t service_connections(const struct service *service)
 {
-    return service->hold ? proxy_service_connections(service->hold) : 0;
+    return holding_connections(service);
 }
 
 /* --- what is remembered --- */

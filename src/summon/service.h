@@ -71,6 +71,12 @@ struct machine_run {
     struct message_forward forwards[CONFIG_PORTS_MAX];
     int32_t pid;
     char domain[64];
+    uint8_t token[MESSAGE_TOKEN_SIZE]; /* all 0: it does not speak the conduit */
+    uint8_t ready_rule;                /* enum config_ready */
+    uint16_t ready_port;
+    bool is_resuming;    /* it was suspended when it was last started */
+    bool is_useless;     /* to the service: it is told to end as soon as its start has failed */
+    bool is_finishing;   /* it was asked to power off by itself */
     double started;      /* seconds since the epoch; 0: not yet */
     uint64_t ready;      /* clock_now() */
     uint64_t was_in_use; /* clock_now() when the reaper last saw open connections */
@@ -91,8 +97,9 @@ struct service {
     struct summoner *summoner;
     const struct config_service *config;
     struct dns_host *host;
-    struct dns_host *next_host; /* between reload's prepare and commit, if it will differ */
-    struct proxy_service *hold; /* NULL: listens on nothing */
+    struct dns_host *next_host;  /* between reload's prepare and commit, if it will differ */
+    struct proxy_service *proxy; /* on a user network; NULL: listens on nothing */
+    struct port_service *port;   /* on a bridge; NULL: its port is not open */
     struct service_listener *listeners;
     struct machine_run *run; /* NULL: there is no machine and none is to be started */
     struct want *pending;    /* a start for it waits: for room, or for the old machine to go */
@@ -103,6 +110,7 @@ struct service {
     uint64_t deadline;            /* clock_now(); what is due then depends on the state */
     uint32_t deadline_place;      /* in the heap, from 1; 0: there is no deadline */
     uint64_t starts, failures;
+    uint64_t handed_over;   /* connections, by holds that were made anew since */
     uint64_t earlier_query; /* last query when wants were last expected anew */
     double remembered_use;  /* last use in an earlier life of the front, seconds since the epoch */
     struct store_slot stored;
@@ -115,6 +123,9 @@ struct service {
     bool backing_off;        /* failed a moment ago: not tried again before the deadline */
     bool stopped_by_command; /* keep: always does not hold until it is started again */
     bool refusing;           /* what the hold was told last */
+    bool has_conduit;        /* the port was told how to talk to the machine */
+    bool is_outdated;        /* the port is to be told anew what is configured, without a machine */
+    bool is_moving;          /* the machine is still on another network */
     bool departed;           /* not configured any more; in summoner.departed until its machine
                                 has ended; `config` is then a copy of its own */
     bool was_suspended;      /* that machine was */

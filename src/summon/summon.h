@@ -13,6 +13,7 @@
 #include "common/error.h"
 #include "config/config.h"
 #include "dns/dns.h"
+#include "hold/port.h"
 #include "hold/proxy.h"
 #include "keeper/message.h"
 #include "summon/machine_state.h"
@@ -92,6 +93,19 @@ void summoner_missing_listeners(const struct summoner *summoner,
  * `descriptor`. Returns 0, also if the service has gone meanwhile; -1 if memory is exhausted. */
 int summoner_listen(struct summoner *summoner, const char *service, const struct endpoint *endpoint,
                     uint16_t machine_port, int descriptor);
+
+/* Calls `function` for each bridge network whose port has not been given to summoner_port_opened()
+ * yet, or is of no use any more; `network` is its name. To be asked like the above, and when there
+ * is a new keeper. */
+typedef void summoner_port_function(void *argument, const char *network);
+void summoner_missing_ports(const struct summoner *summoner, summoner_port_function *function,
+                            void *argument);
+
+/* The keeper has made jitsud's port on the network, which sends in the name of `mac`, 6 bytes:
+ * hands it to the hold. Takes over `descriptor`. Returns 0, also if the network has gone meanwhile;
+ * -1 if memory is exhausted. */
+int summoner_port_opened(struct summoner *summoner, const char *network, const uint8_t *mac,
+                         int descriptor);
 
 /* Takes up a new configuration: services that are the same keep their machine and connections,
  * those that are gone are stopped, changed ones get the new settings at their next start. Call the
@@ -183,6 +197,14 @@ struct summon_counter_visitor {
 };
 void summoner_counters(const struct summoner *summoner,
                        const struct summon_counter_visitor *visitor);
+
+/* Calls `function` for each service whose machines have taken connections over, with how many. */
+typedef void summoner_handed_over_function(void *argument, const char *service, uint64_t count);
+void summoner_handed_over(const struct summoner *summoner, summoner_handed_over_function *function,
+                          void *argument);
+
+/* Over all bridge networks. */
+void summoner_port_statistics(const struct summoner *summoner, struct port_statistics *statistics);
 
 void summoner_proxy_statistics(const struct summoner *summoner,
                                struct proxy_statistics *statistics);

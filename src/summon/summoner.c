@@ -60,6 +60,8 @@ static void free_parts(struct summoner *summoner)
         TAILQ_REMOVE(&summoner->departed, departed, waiting);
         service_free(departed);
     }
+    summoner->service_count = 0;
+    ports_free(summoner);
     free(summoner->services);
     free(summoner->hosts);
     if (summoner->wants.event)
@@ -86,6 +88,7 @@ struct summoner *summoner_new(const struct summoner_options *options, struct err
     TAILQ_INIT(&summoner->departed);
     TAILQ_INIT(&summoner->history.subscriptions);
     TAILQ_INIT(&summoner->consoles);
+    TAILQ_INIT(&summoner->ports);
     /* So that a late message about a machine of an earlier front is not taken for one of ours. */
     if (getrandom(&summoner->last_serial, sizeof summoner->last_serial, 0) < 0)
         summoner->last_serial = (uint32_t)clock_now();

@@ -131,7 +131,7 @@ void wants_from_hold(void *owner, const struct endpoint *client, uint16_t port, 
     } else {
         log_error("%s: memory is exhausted: resetting the connections that wait for it",
                   service->config->name);
-        proxy_service_fail(service->hold);
+        holding_turn_away(service);
     }
 }
 
@@ -203,13 +203,15 @@ void wants_look_for_missed(struct service *service)
 void service_rest(struct service *service)
 {
     struct want *want = service->pending;
+    if (!service->run)
+        holding_rest(service);
     if (want) {
         service->pending = NULL;
         service_want(service, want);
         return;
     }
     service_publish(service);
-    if (is_marked(service))
+    if (is_marked(service) || holding_is_wanted(service))
         return;
     service_turn_away(service);
     service_keep(service);

@@ -44,6 +44,7 @@ struct summoner {
 
 struct dns_statistics double_dns_statistics;
 struct proxy_statistics double_proxy_statistics;
+struct port_statistics double_port_statistics;
 
 static void *must(void *memory)
 {
@@ -367,4 +368,22 @@ void dns_server_statistics(const struct dns_server *server, struct dns_statistic
 {
     (void)server;
     *statistics = double_dns_statistics;
+}
+
+void summoner_port_statistics(const struct summoner *summoner, struct port_statistics *statistics)
+{
+    (void)summoner;
+    *statistics = double_port_statistics;
+}
+
+/* Each service as many as it was started. */
+void summoner_handed_over(const struct summoner *summoner, summoner_handed_over_function *function,
+                          void *argument)
+{
+    for (size_t i = 0; i < summoner_service_count(summoner); i++) {
+        struct service_status status;
+        service_status(summoner_service((struct summoner *)summoner, i), &status);
+        if (status.starts)
+            function(argument, status.config->name, status.starts);
+    }
 }

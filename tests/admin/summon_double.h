@@ -27,8 +27,9 @@ void double_move(struct service *service, enum machine_state to, const struct tr
 /* The service's console prints. */
 void double_print(struct service *service, const void *bytes, size_t length);
 
-/* What dns_server_statistics() will say, and summoner_proxy_statistics(). */
+/* What dns_server_statistics() will say, and summoner_*_statistics(). */
 extern struct dns_statistics double_dns_statistics;
 extern struct proxy_statistics double_proxy_statistics;
+extern struct port_statistics double_port_statistics;
 
 #endif

@@ -250,6 +250,7 @@ static void samples_carry_their_labels(void **state)
     double_dns_statistics.queries[DNS_COUNT_A][DNS_UDP] = 41;
     double_dns_statistics.answers[3] = 5;
     double_proxy_statistics = (struct proxy_statistics){.waiting = 6};
+    double_port_statistics = (struct port_statistics){.frames = 9, .bytes = 900, .dropped = 3};
     assert_written(world, "\njitsu_machines{state=\"running\"} 1\n");
     assert_written(world, "\njitsu_machines{state=\"off\"} 0\n");
     assert_written(world, "\njitsu_starts_total{service=\"www.example.org\",cause=\"dns\"} 7\n");
@@ -259,6 +260,10 @@ static void samples_carry_their_labels(void **state)
     assert_written(world, "\njitsu_dns_queries_total{type=\"A\",transport=\"udp\"} 41\n");
     assert_written(world, "\njitsu_dns_answers_total{rcode=\"NXDOMAIN\"} 5\n");
     assert_written(world, "\njitsu_held_connections 6\n");
+    assert_written(world, "\njitsu_held_frames 9\n");
+    assert_written(world, "\njitsu_held_bytes 900\n");
+    assert_written(world, "\njitsu_handed_over_total{service=\"www.example.org\"} 7\n");
+    assert_written(world, "\njitsu_port_dropped_frames_total 3\n");
 }
 
 static void phases_fall_into_cumulative_buckets(void **state)

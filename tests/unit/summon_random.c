@@ -307,11 +307,11 @@ static bool can_be_wanted(const struct service *service)
 static void check_service(const struct service *service, bool wants_are_seen_to)
 {
     /* Those that wait while it is stopping are seen to when it has stopped. */
-    assert_true(service->hold->waiting == 0 || something_will_come(service) ||
+    assert_true(service->proxy->waiting == 0 || something_will_come(service) ||
                 service->state == MACHINE_STOPPING);
     if (wants_are_seen_to && can_be_wanted(service))
         assert_false(atomic_load(&service->host->wanted));
-    assert_int_equal(service->hold->ready, service->state == MACHINE_RUNNING);
+    assert_int_equal(service->proxy->ready, service->state == MACHINE_RUNNING);
     if (service->state == MACHINE_RUNNING)
         assert_int_equal(atomic_load(&service->host->disposition), DNS_ANSWER);
     assert_int_equal(atomic_load(&service->host->disposition) == DNS_NO_RESOURCES,

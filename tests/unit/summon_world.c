@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "keeper/device_name.h"
 
 struct world world;
 
@@ -51,6 +52,11 @@ struct timeval clock_timeval(uint64_t nanoseconds)
 
 /* --- configuration --- */
 
+static char bridge_name[] = "br0", network_name[] = "lan";
+static struct config_network bridge_network = {.name = network_name,
+                                               .type = CONFIG_NETWORK_BRIDGE,
+                                               .hold = CONFIG_HOLD_DELAY,
+                                               .bridge = bridge_name};
 static struct config_network user_network = {.type = CONFIG_NETWORK_USER,
                                              .hold = CONFIG_HOLD_PROXY};
 
@@ -179,6 +185,9 @@ static void describe(struct message *message)
     message->machine.pid = 4711;
     message->machine.forward_count = 1;
     message->machine.forwards[0] = (struct message_forward){.machine = 80, .host = 40080};
+    memcpy(message->machine.token, world.token, sizeof world.token);
+    message->machine.ready_rule = world.ready_rule;
+    message->machine.ready_port = 80;
 }
 
 void keeper_says(enum message_type type, size_t index)
@@ -387,6 +396,213 @@ bool connects(size_t index)
     return world.resets == resets;
 }
 
+/* --- hold: ports of bridge networks --- */
+
+struct port {
+    bool deaf;
+};
+
+static struct port_callbacks port_callbacks;
+
+struct port *port_new(struct event_base *base, int descriptor, const struct port_identity *identity,
+                      const struct port_callbacks *callbacks, const struct port_limits *limits)
+{
+    (void)base, (void)descriptor, (void)identity, (void)limits;
+    port_callbacks = *callbacks;
+    world.ports++;
+    return calloc(1, sizeof(struct port));
+}
+
+void port_free(struct port *port)
+{
+    world.ports--;
+    free(port);
+}
+
+bool port_is_deaf(const struct port *port)
+{
+    return port->deaf;
+}
+
+struct port_service *port_service_new(struct port *port, void *owner,
+                                      const struct port_machine *machine, struct error *error)
+{
+    assert_non_null(port);
+    if (world.port_refuses) {
+        error_set(error, "refused");
+        return NULL;
+    }
+    struct port_service *service = calloc(1, sizeof *service);
+    service->owner = owner;
+    service->hold = machine->hold;
+    service->address = machine->addresses[0];
+    service->said = "nothing";
+    return service;
+}
+
+int port_service_expect(struct port_service *service, enum port_ready ready, uint16_t ready_port,
+                        struct error *error)
+{
+    if (service->cannot_expect)
+        return error_set(error, "it cannot be tried");
+    service->ready = ready;
+    service->ready_port = ready_port;
+    return 0;
+}
+
+void port_service_conduit(struct port_service *service, const uint8_t *token)
+{
+    service->conduits++;
+    memcpy(service->token, token, sizeof service->token);
+}
+
+void port_service_starting(struct port_service *service)
+{
+    service->said = "starting";
+}
+
+void port_service_ready(struct port_service *service)
+{
+    service->said = "ready";
+    service->waiting = 0;
+}
+
+bool port_service_stop(struct port_service *service, uint32_t deadline)
+{
+    if (service->can_stop)
+        service->deadline = deadline;
+    return service->can_stop;
+}
+
+void port_service_attract(struct port_service *service)
+{
+    service->said = "attract";
+}
+
+void port_service_gone(struct port_service *service)
+{
+    service->said = "gone";
+}
+
+void port_service_suspended(struct port_service *service)
+{
+    service->said = "suspended";
+}
+
+void port_service_refuse(struct port_service *service, bool refuse)
+{
+    service->refusing = refuse;
+    if (refuse) {
+        world.resets += service->waiting;
+        service->waiting = 0;
+    }
+}
+
+bool port_service_is_wanted(const struct port_service *service)
+{
+    return service->waiting > 0;
+}
+
+uint64_t port_service_last_use(const struct port_service *service)
+{
+    return service->last_use;
+}
+
+size_t port_service_connections(const struct port_service *service)
+{
+    return service->connections;
+}
+
+uint64_t port_service_handed_over(const struct port_service *service)
+{
+    return service->handed_over;
+}
+
+void port_service_free(struct port_service *service)
+{
+    free(service);
+}
+
+void port_statistics(const struct port *port, struct port_statistics *statistics)
+{
+    (void)port;
+    *statistics = (struct port_statistics){.frames = 1};
+}
+
+void device_machine_mac(const char *network, const char *service, uint8_t mac[MAC_SIZE])
+{
+    (void)network, (void)service;
+    memset(mac, 2, MAC_SIZE);
+}
+
+struct port_service *port_of(size_t index)
+{
+    return service_at(index)->port;
+}
+
+void put_on_bridge(struct config *config)
+{
+    config->networks = &bridge_network;
+    config->network_count = 1;
+    for (size_t i = 0; i < config->service_count; i++)
+        config->services[i].network = &bridge_network;
+}
+
+void port_opens(void)
+{
+    static const uint8_t mac[PORT_MAC_SIZE] = {2};
+    assert_int_equal(summoner_port_opened(world.summoner, bridge_network.name, mac, -1), 0);
+}
+
+static void count_missing(void *argument, const char *network)
+{
+    assert_string_equal(network, bridge_network.name);
+    ++*(size_t *)argument;
+}
+
+size_t ports_missing(void)
+{
+    size_t count = 0;
+    summoner_missing_ports(world.summoner, count_missing, &count);
+    return count;
+}
+
+bool packet(size_t index)
+{
+    struct port_service *service = port_of(index);
+    struct endpoint client;
+    endpoint_parse("10.0.0.100@50000", &client);
+    if (service->refusing) {
+        world.resets++;
+        return false;
+    }
+    unsigned resets = world.resets;
+    service->last_use = clock_now();
+    service->waiting++;
+    if (strcmp(service->said, "starting") != 0 && strcmp(service->said, "attract") != 0)
+        port_callbacks.wanted(service->owner, &client, 80, clock_now());
+    return world.resets == resets;
+}
+
+void port_wants_again(size_t index)
+{
+    struct port_service *service = port_of(index);
+    struct endpoint client;
+    endpoint_parse("10.0.0.100@50000", &client);
+    port_callbacks.wanted(service->owner, &client, 80, clock_now());
+}
+
+void port_sees_ready(size_t index)
+{
+    port_of(index)->said = "ready";
+    port_callbacks.ready(port_of(index)->owner, clock_now());
+}
+
+void machine_finishes(size_t index)
+{
+    port_callbacks.stopped(port_of(index)->owner, 0, clock_now());
+}
+
 /* --- the world --- */
 
 static void note_transition(void *argument, const struct transition *transition)
@@ -419,6 +635,8 @@ void world_summon_with_store(struct config *config, const char *store_path)
     summoner_set_dns(world.summoner, (struct dns_server *)&dns_made);
     summoner_subscribe(world.summoner, note_transition, NULL);
     for (size_t i = 0; i < config->service_count && i < 1000; i++) {
+        if (config->services[i].network->type == CONFIG_NETWORK_BRIDGE)
+            continue;
         struct endpoint endpoint = {config->services[i].addresses[0],
                                     config->services[i].ports[0].listen};
         assert_int_equal(
@@ -477,7 +695,7 @@ enum dns_disposition disposition_of(size_t index)
 
 struct proxy_service *hold_of(size_t index)
 {
-    return service_at(index)->hold;
+    return service_at(index)->proxy;
 }
 
 const struct transition *last_transition(void)

@@ -26,6 +26,22 @@ struct proxy_service {
     uint64_t last_use;
 };
 
+/* The same of a port. */
+struct port_service {
+    void *owner;
+    const char *said; /* what it was told last of the machine */
+    bool refusing, cannot_expect, can_stop;
+    uint8_t hold;
+    enum port_ready ready;
+    uint16_t ready_port;
+    uint32_t deadline; /* of the stop that it was told of */
+    unsigned conduits, waiting;
+    uint8_t token[MESSAGE_TOKEN_SIZE];
+    struct address address;
+    size_t connections;
+    uint64_t last_use, handed_over;
+};
+
 struct world {
     struct event_base *base;
     struct config *config;
@@ -36,7 +52,12 @@ struct world {
     struct dns_host *last_released;
     struct transition *transitions;
     size_t transition_count;
-    unsigned resets; /* connections refused or reset by the hold */
+    unsigned resets;   /* connections refused or reset by the hold */
+    unsigned ports;    /* that are open */
+    bool port_refuses; /* new services */
+    /* What the keeper says of machines. */
+    uint8_t token[MESSAGE_TOKEN_SIZE];
+    uint8_t ready_rule;
 };
 extern struct world world;
 
@@ -68,6 +89,18 @@ struct proxy_service *hold_of(size_t index);
 enum dns_disposition query(size_t index);
 /* A client connects; true if it is kept (waiting or connected), false if it was reset. */
 bool connects(size_t index);
+
+/* Moves all services to one bridge network, on which nothing listens. Before world_summon(). */
+void put_on_bridge(struct config *config);
+void port_opens(void);
+size_t ports_missing(void);
+struct port_service *port_of(size_t index);
+/* A client's packet comes to the port; true if it is held, false if it was refused. */
+bool packet(size_t index);
+/* The port tells of the client that still waits, as it does when the machine is gone. */
+void port_wants_again(size_t index);
+void port_sees_ready(size_t index);
+void machine_finishes(size_t index);
 
 void keeper_arrives(void); /* a link; nothing is said yet */
 void keeper_synchronised(void);
