@@ -37,22 +37,23 @@ static void attach(struct qemu_process *process, struct machine *machine)
 }
 
 /* While QEMU is still being loaded, or waits to be told to continue. */
-static void attach_network(struct qemu_process *process, const struct config_service *service)
+static int attach_network(struct qemu_process *process, const struct config_service *service,
+                          struct error *error)
 {
-    struct error error;
-    if (process->device[0] && bridges_attach(process->qemu->keeper->bridges, service->network,
-                                             process->device, &error) != 0)
-        qemu_process_condemn(process, &error);
+    if (!process->device[0])
+        return 0;
+    return bridges_attach(process->qemu->keeper->bridges, service->network, process->device, error);
 }
 
 /* The spare's console has said nothing yet, and mostly its ports are known: it only has to go on.
  */
 static int start_spare(struct qemu_process *spare, const struct config_service *service,
-                       struct machine *machine)
+                       struct machine *machine, struct error *error)
 {
-    attach_network(spare, service);
-    if (qemu_process_execute(spare, "cont", NULL) != 0)
+    if (attach_network(spare, service, error) != 0)
         return -1;
+    if (qemu_process_execute(spare, "cont", NULL) != 0)
+        return error_set(error, "its monitor does not take commands");
     attach(spare, machine);
     machine->prewarmed = true;
     keeper_machine_spawned(machine, clock_now());
@@ -68,14 +69,15 @@ static int qemu_start(struct machine *machine, const struct config_service *serv
     struct qemu_process *process = spare_take(qemu, service);
     if (process) {
         spare_refill_soon(qemu);
-        if (start_spare(process, service, machine) == 0)
+        if (start_spare(process, service, machine, error) == 0)
             return 0;
-        spare_ended(process, "its monitor does not take commands");
+        spare_ended(process, error->text);
     }
     process = qemu_process_launch(qemu, service, service->name, false, error);
     if (!process)
         return -1;
-    attach_network(process, service);
+    if (attach_network(process, service, error) != 0)
+        qemu_process_condemn(process, error);
     attach(process, machine);
     keeper_machine_spawned(machine, clock_now());
     readiness_begin(process);

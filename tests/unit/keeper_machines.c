@@ -364,9 +364,8 @@ static void a_machine_without_a_network_is_not_left_running(void **state)
     int other = tap_open(br0, false, &error);
     assert_int_not_equal(other, -1);
     start(world, spare_name);
-    struct message exited = expect_end(world, MESSAGE_EXITED);
-    assert_string_equal(exited.end.text, "br0 is not a bridge");
-    assert_false(exited.end.asked_for);
+    failed = expect_end(world, MESSAGE_FAILED);
+    assert_string_equal(failed.end.text, "br0 is not a bridge");
     close(other);
     world_end_keeper(world, SIGTERM);
 }
