@@ -431,9 +431,11 @@ def refuses_those_who_are_too_many(machine):
     with contextlib.ExitStack() as crowd:
         crowd.enter_context(first)
         for number in range(400):
-            raw = crowd.enter_context(connect(machine, SERVER))
-            raw.settimeout(0.005)
+            raw = crowd.enter_context(socket.socket())
+            raw.settimeout(lab.PATIENCE)
             try:
+                raw.connect((machine.address, SERVER))
+                raw.settimeout(0.005)
                 raw.recv(1)
                 break
             except ConnectionError:
