@@ -167,9 +167,19 @@ void port_machine_leaving(struct port_service *service)
     run_again(service, LEAVING_PAUSE_LEAST);
 }
 
+/* A suspended machine keeps its connections: what is held of them wants it, too. */
+static void want_for_connections(struct port_service *service)
+{
+    struct held_frame *frame;
+    TAILQ_FOREACH(frame, &service->frames, of_service)
+    frame->summons = frame->summons || !frame->is_passing;
+}
+
 void port_machine_off(struct port_service *service, enum port_state state)
 {
     enter(service, state);
+    if (state == PORT_SUSPENDED)
+        want_for_connections(service);
     port_announce(service);
     if (port_service_is_wanted(service)) {
         service->want_due = true;

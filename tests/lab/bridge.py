@@ -198,6 +198,18 @@ def a_suspended_machine_goes_on_at_the_next_packet():
         assert daemon.status(service["name"])["pid"] == pid
 
 
+def a_suspended_machine_keeps_its_connections():
+    service = {**WWW, "stop": "suspend"}
+    with world(service) as (daemon, _), socket.create_connection((WWW["address"][0], 80)) as connection:
+        for start in ("off", "suspended"):
+            connection.sendall(b"HEAD / HTTP/1.1\r\nHost: www.lab.example\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+            last = starts(daemon, service)[-1]
+            assert (last["from"], last["cause"]) == (start, "connection"), last
+            daemon.ctl("stop", service["name"])
+            daemon.wait_for(service["name"], "suspended")
+
+
 def a_start_that_fails_refuses_clients_at_once():
     for hold in ("delay", "handoff"):
         service = {**WWW, "image": "/nowhere/kernel", "hold": hold}
@@ -347,6 +359,7 @@ if __name__ == "__main__":
             an_idle_machine_is_stopped_and_the_next_packet_starts_it_again,
             a_shutdown_lets_the_machine_finish,
             a_suspended_machine_goes_on_at_the_next_packet,
+            a_suspended_machine_keeps_its_connections,
             a_start_that_fails_refuses_clients_at_once,
             handoff_waits_for_the_machine_to_speak_whatever_makes_it_ready,
             handoff_to_an_image_that_takes_nothing_over_fails_and_says_so,

@@ -518,6 +518,22 @@ static void what_waits_when_it_was_suspended_wants_it_again(void **state)
     assert_int_equal(world->wanted, 1);
 }
 
+static void a_connection_s_packet_while_it_is_being_suspended_wants_it_again(void **state)
+{
+    struct world *world = *state;
+    port_service_ready(world->service);
+    port_service_attract(world->service);
+    expect_announcement(world);
+    client_sends(world, 1000, 80, TCP_ACK | TCP_PSH);
+    assert_false(port_service_is_wanted(world->service));
+    port_service_suspended(world->service);
+    expect_announcement(world);
+    assert_true(port_service_is_wanted(world->service));
+    world_pass(world, 0);
+    assert_int_equal(world->wanted, 1);
+    assert_int_equal(world_statistics(world).frames, 1);
+}
+
 /* --- services --- */
 
 static void machines_do_not_share_addresses(void **state)
@@ -615,6 +631,7 @@ int main(void)
         TEST(a_suspended_machine_keeps_its_connections),
         TEST(who_came_just_before_the_machine_died_wants_it_again),
         TEST(what_waits_when_it_was_suspended_wants_it_again),
+        TEST(a_connection_s_packet_while_it_is_being_suspended_wants_it_again),
         TEST(machines_do_not_share_addresses),
         TEST(frames_come_from_the_device),
         TEST(what_was_said_before_shows_nothing),
