@@ -374,16 +374,19 @@ static void stats_begin(struct control_client *client, const struct control_requ
     struct control *control = client->control;
     struct dns_statistics dns;
     struct proxy_statistics proxy;
+    struct port_statistics port;
 
     (void)request;
     dns_server_statistics(control->options.dns, &dns);
     summoner_proxy_statistics(control->options.summoner, &proxy);
+    summoner_port_statistics(control->options.summoner, &port);
     double uptime = (double)(clock_now() - control->started) / (double)NANOSECONDS_PER_SECOND;
     size_t services = summoner_service_count(control->options.summoner);
     client_finish(client,
-                  json_pack("{s:b, s:f, s:I, s:o, s:o, s:o}", "ok", 1, "uptime", uptime, "services",
-                            (json_int_t)services, "dns", json_dns_statistics(&dns), "proxy",
-                            json_proxy_statistics(&proxy), "limits", limits_now(control)));
+                  json_pack("{s:b, s:f, s:I, s:o, s:o, s:o, s:o}", "ok", 1, "uptime", uptime,
+                            "services", (json_int_t)services, "dns", json_dns_statistics(&dns),
+                            "proxy", json_proxy_statistics(&proxy), "bridges",
+                            json_port_statistics(&port), "limits", limits_now(control)));
 }
 
 static void version_begin(struct control_client *client, const struct control_request *request)

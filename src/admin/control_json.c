@@ -203,3 +203,17 @@ json_t *json_proxy_statistics(const struct proxy_statistics *statistics)
     set(&object, "bytes_to_clients", json_count(statistics->bytes_to_clients));
     return object;
 }
+
+json_t *json_port_statistics(const struct port_statistics *statistics)
+{
+    json_t *object = json_object();
+    set(&object, "connections", json_count(statistics->connections));
+    set(&object, "accepted", json_count(statistics->accepted));
+    set(&object, "handed_over", json_count(statistics->handed_over));
+    set(&object, "held_frames", json_count(statistics->frames));
+    set(&object, "held_bytes", json_count(statistics->bytes));
+    set(&object, "released", json_count(statistics->released));
+    set(&object, "dropped", json_count(statistics->dropped));
+    set(&object, "refused", json_count(statistics->refused));
+    return object;
+}

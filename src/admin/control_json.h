@@ -22,8 +22,9 @@ json_t *json_limits(const struct limits_status *limits);
 /* One event. */
 json_t *json_transition(const struct transition *transition);
 
-/* The members "dns" and "proxy" in the answer to `stats`. */
+/* The members "dns", "proxy" and "bridges" in the answer to `stats`. */
 json_t *json_dns_statistics(const struct dns_statistics *statistics);
 json_t *json_proxy_statistics(const struct proxy_statistics *statistics);
+json_t *json_port_statistics(const struct port_statistics *statistics);
 
 #endif

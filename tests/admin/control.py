@@ -302,6 +302,7 @@ def test_stats():
         assert stats["ok"] is True and stats["uptime"] >= 0 and stats["services"] == 7
         assert stats["dns"]["queries"]["A"] == {"udp": 41, "tcp": 0}
         assert stats["dns"]["answers"] == {"NOERROR": 40, "NXDOMAIN": 3}
+        assert stats["bridges"]["held_frames"] == 3 and stats["bridges"]["handed_over"] == 8
         assert stats["proxy"]["connections"] == 5 and stats["limits"]["machine_limit"] == 64
         assert re.search(r"^  A +41 +0$", server.ctl("stats")[0], re.MULTILINE)
 

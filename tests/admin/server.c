@@ -132,6 +132,7 @@ int main(int argc, char **argv)
     double_dns_statistics.answers[0] = 40;
     double_dns_statistics.answers[3] = 3;
     double_proxy_statistics = (struct proxy_statistics){.waiting = 2, .connections = 5};
+    double_port_statistics = (struct port_statistics){.frames = 3, .handed_over = 8};
     add_services(summoner, argc > 2 ? (unsigned)atoi(argv[2]) : 0);
     event_add(terminate, NULL);
     server.reloading = evtimer_new(server.base, on_reload_over, &server);

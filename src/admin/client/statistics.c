@@ -1,4 +1,4 @@
-/* jitsuctl stats: counters of DNS and the proxy, and the limits. */
+/* jitsuctl stats: counters of DNS, the proxy and the bridges, and the limits. */
 #include "admin/client/commands.h"
 #include "admin/client/connection.h"
 #include "admin/client/output.h"
@@ -52,6 +52,19 @@ static void print_proxy(const json_t *proxy)
     print_bytes("to clients", proxy, "bytes_to_clients");
 }
 
+static void print_bridges(const json_t *bridges)
+{
+    printf("bridges\n");
+    print_count("held connections", bridges, "connections");
+    print_count("held frames", bridges, "held_frames");
+    print_bytes("held bytes", bridges, "held_bytes");
+    print_count("accepted", bridges, "accepted");
+    print_count("handed over", bridges, "handed_over");
+    print_count("released frames", bridges, "released");
+    print_count("dropped frames", bridges, "dropped");
+    print_count("refused", bridges, "refused");
+}
+
 static void print_limits(const json_t *limits)
 {
     char used[TEXT_SIZE], limit[TEXT_SIZE];
@@ -76,6 +89,7 @@ int command_stats(const struct arguments *arguments)
                text_duration(number_of(answer, "uptime"), uptime));
         print_dns(json_object_get(answer, "dns"));
         print_proxy(json_object_get(answer, "proxy"));
+        print_bridges(json_object_get(answer, "bridges"));
         print_limits(json_object_get(answer, "limits"));
     }
     json_decref(answer);
