@@ -18,13 +18,14 @@ struct bridge_port {
 };
 
 /* What is held on one network: as much as many browsers send while a machine boots, and no more
- * than the host can spare. */
+ * than the host can spare. Those whose client may not exist leave room for others, even if all are
+ * of one service. */
 static const struct port_limits limits = {
     .frames_per_service = 256,
     .frames_total = 16384,
     .connections_per_service = 1024,
     .connections_total = 8192,
-    .half_open_total = 1024,
+    .half_open_total = 256,
     .bytes_total = 64u << 20,
 };
 

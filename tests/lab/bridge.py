@@ -147,6 +147,8 @@ def handoff_hands_the_connection_over():
     with world(service, server={"metrics": f"127.0.0.1@{lab.free_port()}"}) as (daemon, client):
         page = json.loads(client.curl(url(service, "/stats.json")))
         assert "handed over" in json.dumps(page), page
+        # The client may have its answer before jitsud has read that the machine has the connection.
+        lab.wait_until(lambda: daemon.ctl("stats")["bridges"]["handed_over"] == 1, "the connection has been handed over")
         metrics = daemon.curl("http://" + daemon.settings["server"]["metrics"].replace("@", ":") + "/metrics").decode()
         assert 'jitsu_handed_over_total{service="stats.lab.example"} 1' in metrics, metrics
         assert re.search(r"^jitsu_held_frames 0$", metrics, re.M), metrics
