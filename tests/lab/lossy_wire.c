@@ -1,10 +1,12 @@
 /* A bad wire between two TAP devices: it loses, doubles, delays and reorders frames.
  *
- *     lab-lossy_wire NEAR FAR [-l LOSS] [-d DOUBLED] [-r REORDERED] [-t MILLISECONDS] [-S SEED]
+ *     lab-lossy_wire NEAR FAR [-l LOSS] [-d DOUBLED] [-r REORDERED] [-t MILLISECONDS] [-n]
+ *                    [-S SEED]
  *
  * NEAR is made here, for this host; FAR is there already, and a machine is on it. LOSS, DOUBLED and
  * REORDERED are per 1000 frames. Every frame is late by MILLISECONDS, a reordered one by up to five
- * times as much. Runs until its standard input ends, then tells what it did. Frames keep the
+ * times as much. With -n, ARP and neighbour discovery pass at once and unharmed, as if the bad wire
+ * were beyond a router. Runs until its standard input ends, then tells what it did. Frames keep the
  * headers that say what of checksums and segments is left to do, so that these may be offloaded. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,6 +16,7 @@
 #include <linux/virtio_net.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <netinet/icmp6.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,6 +43,7 @@ struct frame {
 static struct frame waiting[WAITING_MAX];
 static size_t waiting_count;
 static unsigned loss, doubled, reordered;
+static bool neighbours_are_near;
 static uint64_t delay;
 static uint64_t random_state = 1;
 static unsigned long long passed, lost, twice, late;
@@ -136,11 +140,31 @@ static void remove_first(void)
     }
 }
 
+/* Is it ARP or neighbour discovery? */
+static bool is_of_neighbours(const uint8_t *bytes, size_t length)
+{
+    const uint8_t *frame = bytes + sizeof(struct virtio_net_hdr);
+    const uint8_t *packet = frame + ETH_HLEN;
+
+    if (length < sizeof(struct virtio_net_hdr) + ETH_HLEN + 28)
+        return false;
+    if (frame[12] == 0x08 && frame[13] == 0x06)
+        return true;
+    return length > sizeof(struct virtio_net_hdr) + ETH_HLEN + 40 && frame[12] == 0x86 &&
+           frame[13] == 0xdd && packet[6] == IPPROTO_ICMPV6 && packet[40] >= ND_ROUTER_SOLICIT &&
+           packet[40] <= ND_REDIRECT;
+}
+
 /* What happens to a frame on this wire. */
 static void carry(const uint8_t *bytes, size_t length, int to, uint64_t now)
 {
     uint64_t due = now + delay;
 
+    if (neighbours_are_near && is_of_neighbours(bytes, length)) {
+        passed++;
+        add(bytes, length, to, now);
+        return;
+    }
     if (roll(1000) < loss) {
         lost++;
         return;
@@ -202,7 +226,7 @@ int main(int argument_count, char **arguments)
 {
     int option;
 
-    while ((option = getopt(argument_count, arguments, "l:d:r:t:S:")) != -1) {
+    while ((option = getopt(argument_count, arguments, "l:d:r:t:nS:")) != -1) {
         if (option == 'l')
             loss = (unsigned)atoi(optarg);
         else if (option == 'd')
@@ -211,6 +235,8 @@ int main(int argument_count, char **arguments)
             reordered = (unsigned)atoi(optarg);
         else if (option == 't')
             delay = (uint64_t)(atof(optarg) * 1e6);
+        else if (option == 'n')
+            neighbours_are_near = true;
         else if (option == 'S')
             random_state = strtoull(optarg, NULL, 10);
         else
@@ -218,7 +244,7 @@ int main(int argument_count, char **arguments)
     }
     if (argument_count - optind != 2) {
         fprintf(stderr, "usage: lab-lossy_wire NEAR FAR [-l LOSS] [-d DOUBLED] [-r REORDERED] "
-                        "[-t MILLISECONDS] [-S SEED]\n");
+                        "[-t MILLISECONDS] [-n] [-S SEED]\n");
         return 2;
     }
     int near = make_tap(arguments[optind]), far = open_device(arguments[optind + 1]);
