@@ -33,7 +33,8 @@
 
 /* A frame on its way, with its virtio_net_hdr. */
 struct frame {
-    uint64_t due; /* nanoseconds */
+    uint64_t due;    /* nanoseconds */
+    uint64_t number; /* those that are due together stay in their order */
     int to;
     size_t length;
     uint8_t *bytes;
@@ -100,6 +101,12 @@ static int open_device(const char *name)
     return device;
 }
 
+static bool is_before(size_t a, size_t b)
+{
+    return waiting[a].due != waiting[b].due ? waiting[a].due < waiting[b].due
+                                            : waiting[a].number < waiting[b].number;
+}
+
 static void swap(size_t a, size_t b)
 {
     struct frame frame = waiting[a];
@@ -110,17 +117,18 @@ static void swap(size_t a, size_t b)
 
 static void add(const uint8_t *bytes, size_t length, int to, uint64_t due)
 {
+    static uint64_t number;
     size_t at = waiting_count;
 
     if (waiting_count == WAITING_MAX) {
         lost++;
         return;
     }
-    waiting[waiting_count++] = (struct frame){due, to, length, malloc(length)};
+    waiting[waiting_count++] = (struct frame){due, number++, to, length, malloc(length)};
     if (!waiting[at].bytes)
         fail("a frame");
     memcpy(waiting[at].bytes, bytes, length);
-    for (; at > 0 && waiting[at].due < waiting[(at - 1) / 2].due; at = (at - 1) / 2)
+    for (; at > 0 && is_before(at, (at - 1) / 2); at = (at - 1) / 2)
         swap(at, (at - 1) / 2);
 }
 
@@ -131,7 +139,7 @@ static void remove_first(void)
     for (size_t at = 0;;) {
         size_t least = at;
         for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < waiting_count; child++)
-            if (waiting[child].due < waiting[least].due)
+            if (is_before(child, least))
                 least = child;
         if (least == at)
             return;
