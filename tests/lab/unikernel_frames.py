@@ -8,6 +8,8 @@ import shutil
 import socket
 import struct
 import tempfile
+import threading
+import time
 
 import ethernet
 import lab
@@ -94,12 +96,49 @@ def survives_broken_frames():
             assert get(address, "/") == b"small"
 
 
+def opening(source_mac, choice):
+    """A SYN from an address somewhere behind the router, where nobody will answer."""
+    source, port = b"\xc6" + bytes([18 + choice.randrange(2)]) + choice.randbytes(2), choice.randrange(1024, 65536)
+    segment = struct.pack("!HHIIBBHHH", port, 80, choice.randrange(1 << 32), 0, 5 << 4, 2, 64240, 0, 0)
+    packet = struct.pack("!BBHHHBBH", 0x45, 0, 40, 0, 0, 64, TCP, 0) + source + socket.inet_aton(ADDRESS4) + segment
+    return put_checksums_right(bytes.fromhex(ethernet.MAC.replace(":", "")) + source_mac + IPV4 + packet)
+
+
+def serves_clients_beside_a_flood():
+    """Of connections that are begun and not opened."""
+    choice = random.Random(SEED)
+    over = threading.Event()
+
+    def flood():
+        sent = 0
+        while not over.is_set():
+            for _ in range(20):
+                wire.send(opening(wire.getsockname()[4], choice))
+            sent += 20
+            if sent >= 400:
+                flooded.set()
+            time.sleep(0.01)
+
+    with listener() as wire, ethernet.www(ramdisk) as machine:
+        machine.wait_for("jitsu: ready")
+        flooded = threading.Event()
+        flooding = threading.Thread(target=flood)
+        flooding.start()
+        try:
+            assert flooded.wait(lab.PATIENCE)
+            for _ in range(20):
+                assert get(ADDRESS4, "/") == b"small"
+        finally:
+            over.set()
+            flooding.join()
+
+
 ethernet.enter()
 directory = tempfile.mkdtemp(prefix="jitsu-lab-")
 try:
     ramdisk = os.path.join(directory, "site.cpio")
     with open(ramdisk, "wb") as file:
         file.write(cpio({"index.html": b"small"}))
-    lab.run(survives_broken_frames)
+    lab.run(survives_broken_frames, serves_clients_beside_a_flood)
 finally:
     shutil.rmtree(directory, ignore_errors=True)

@@ -27,9 +27,11 @@ bool time_wait_admits(const struct tcp_hdr *header);
 /* May a segment of no known connection go to the listener on its port? Else it is dropped. */
 bool network_admits(const struct tcp_hdr *header);
 
+/* A segment goes to the listener `pcb`: if it opens a connection, there is a place for it. */
+void half_open_make_way(const struct tcp_pcb *pcb, const struct tcp_hdr *header);
+
 /* A segment has come for a connection, and is handled after this; its header's numbers are in the
- * machine's byte order. ERR_ABRT: it is
- * to be dropped. */
+ * machine's byte order. ERR_ABRT: it is to be dropped. */
 err_t network_segment_arrives(struct tcp_pcb *pcb, const struct tcp_hdr *header,
                               size_t options_length);
 
