@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import struct
-import subprocess
 import threading
 import time
 
