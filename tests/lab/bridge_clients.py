@@ -24,7 +24,6 @@ LAN = {**bridge.LAN, "gateway": [ROUTER, ROUTER6]}
 CLONE_NEWNET = 0x40000000
 SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
 ETHERNET_ALL = 3
-TCP_INFO_TOTAL_RETRANS = 100  # struct tcp_info, linux/tcp.h
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 
@@ -140,10 +139,6 @@ def family_of(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def total_retransmissions(client):
-    return struct.unpack_from("=I", client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), TCP_INFO_TOTAL_RETRANS)[0]
-
-
 # --- what is on the wire ---
 
 def segments(wire):
@@ -185,7 +180,7 @@ class Connection:
 
     def __init__(self, host, address, request, port=80):
         self.address, self.request, self.answer = address, request, b""
-        self.failure, self.is_open, self.retransmissions = None, False, 0
+        self.failure, self.is_open = None, False
         self.socket = host.socket(family_of(address))
         self.socket.setblocking(False)
         with contextlib.suppress(BlockingIOError):
@@ -205,19 +200,15 @@ class Connection:
                 piece = self.socket.recv(1 << 16)
                 self.answer += piece
                 if not piece:
-                    self.end()
+                    self.socket.close()
                     return True
         except BlockingIOError:
             pass
         except OSError as failure:
             self.failure = failure
-            self.end()
+            self.socket.close()
             return True
         return False
-
-    def end(self):
-        self.retransmissions = total_retransmissions(self.socket)
-        self.socket.close()
 
     def is_whole(self):
         head, _, body = self.answer.partition(b"\r\n\r\n")

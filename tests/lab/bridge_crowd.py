@@ -35,7 +35,8 @@ def opening(source, port):
     """An Ethernet frame's payload: a SYN to the service from an address that is nobody's."""
     source, destination = socket.inet_aton(source), socket.inet_aton(bridge.WWW["address"][0])
     tcp = struct.pack("!HHIIBBHHH", port, 80, port * 7919, 0, 5 << 4, clients.SYN, 8192, 0, 0)
-    tcp = tcp[:16] + struct.pack("!H", ethernet.checksum(source + destination + struct.pack("!HH", socket.IPPROTO_TCP, len(tcp)) + tcp)) + tcp[18:]
+    pseudo_header = source + destination + struct.pack("!HH", socket.IPPROTO_TCP, len(tcp))
+    tcp = tcp[:16] + struct.pack("!H", ethernet.checksum(pseudo_header + tcp)) + tcp[18:]
     ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 0, 0, 64, socket.IPPROTO_TCP, 0, source, destination)
     return ip[:10] + struct.pack("!H", ethernet.checksum(ip)) + ip[12:] + tcp
 
