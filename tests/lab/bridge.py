@@ -275,15 +275,6 @@ def what_is_sent_before_the_machine_exists_arrives_whole():
         assert len(starts(daemon, service)) == 1
 
 
-def scans_and_pings_start_nothing():
-    service = {**WWW, "hold": "delay"}
-    with world(service) as (daemon, client):
-        subprocess.run(client.command("ping", "-c", "2", "-W", "1", "10.77.0.10"), capture_output=True)
-        client.curl("http://10.77.0.10:81/", "--connect-timeout", "1", check=False)
-        assert daemon.state(service["name"]) == "off"
-        assert b"<html" in client.curl(url(service)).lower()
-
-
 def a_restarted_front_adopts_machine_and_port():
     service = {**WWW, "idle": "1h"}
     with world(service) as (daemon, client):
@@ -370,7 +361,6 @@ if __name__ == "__main__":
             an_open_connection_keeps_the_machine,
             a_machine_that_dies_is_replaced_for_the_next_client,
             what_is_sent_before_the_machine_exists_arrives_whole,
-            scans_and_pings_start_nothing,
             a_restarted_front_adopts_machine_and_port,
             a_restarted_keeper_finds_the_port_as_it_was,
             a_reload_brings_a_service_and_takes_one_away,
