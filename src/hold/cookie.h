@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "common/clock.h"
-#include "hold/siphash.h"
+#include "common/siphash.h"
 
 struct cookie_flow {
     uint8_t client[16], machine[16];

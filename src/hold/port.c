@@ -12,6 +12,7 @@
 #include "common/descriptor.h"
 #include "common/log.h"
 #include "hold/port_private.h"
+#include "hold/random_key.h"
 
 /* Then everybody else has a turn. */
 #define FRAMES_PER_TURN 64
@@ -177,7 +178,7 @@ struct port *port_new(struct event_base *base, int descriptor, const struct port
     port->now = clock_now();
     port->callbacks = *callbacks;
     port->limits = *limits;
-    port->key = siphash_key_random();
+    port->key = random_key();
     memcpy(port->mac.bytes, identity->mac, sizeof port->mac.bytes);
     port->address4 = identity->address;
     port->address6 = neighbour_link_local(port->mac);

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "hold/port_private.h"
+#include "hold/random_key.h"
 
 /* Until a machine answers that the bridge believes to be here. */
 #define ASK_PAUSE (5 * NANOSECONDS_PER_MILLISECOND)
@@ -18,7 +19,7 @@ static void transmit(void *owner, const uint8_t *payload, size_t length)
  * that it has used. */
 static uint32_t pick_number(struct port *port)
 {
-    struct siphash_key random = siphash_key_random();
+    struct siphash_key random = random_key();
     uint32_t number = (uint32_t)siphash(&random, &port->now, sizeof port->now);
     return number ? number : 1;
 }

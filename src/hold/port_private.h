@@ -12,7 +12,7 @@
 #include "common/conduit_link.h"
 #include "hold/packet.h"
 #include "hold/port.h"
-#include "hold/siphash.h"
+#include "common/siphash.h"
 #include "hold/table.h"
 
 struct event;

@@ -13,7 +13,7 @@
 #include "common/conduit.h"
 #include "hold/checksum.h"
 #include "hold/packet.h"
-#include "hold/siphash.h"
+#include "common/siphash.h"
 #include "hold/table.h"
 #include "hold/unreachable.h"
 

@@ -1,20 +1,4 @@
-#include "hold/siphash.h"
-
-#include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
-
-#include "common/log.h"
-
-struct siphash_key siphash_key_random(void)
-{
-    struct siphash_key key;
-    if (getrandom(&key, sizeof key, 0) != (ssize_t)sizeof key) {
-        log_error("the kernel gives no random numbers; the process ends");
-        abort();
-    }
-    return key;
-}
+#include "common/siphash.h"
 
 static uint64_t rotate(uint64_t word, int bits)
 {
