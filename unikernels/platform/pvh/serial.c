@@ -1,7 +1,4 @@
 /* The console: a 16550 at 0x3f8, polled. */
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "jitsu/console.h"
 #include "platform/pvh/machine.h"
 #include "platform/pvh/processor.h"
@@ -66,15 +63,4 @@ void console_write(const char *text, size_t length)
         port_write8(DATA, (uint8_t)text[i]);
         room--;
     }
-}
-
-void console_print(const char *format, ...)
-{
-    char text[256];
-    va_list arguments;
-
-    va_start(arguments, format);
-    int length = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    console_write(text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
 }

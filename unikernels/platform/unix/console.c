@@ -5,8 +5,6 @@
 #include "jitsu/console.h"
 
 #include <poll.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -45,16 +43,4 @@ void console_write(const char *text, size_t length)
         text += count;
         length -= count;
     }
-}
-
-void console_print(const char *format, ...)
-{
-    char text[256];
-    va_list arguments;
-
-    va_start(arguments, format);
-    int length = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (length > 0)
-        console_write(text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
 }
