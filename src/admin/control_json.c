@@ -89,7 +89,7 @@ json_t *json_service(const struct service_status *status)
     set(&service, "state", json_string(machine_state_name(status->state)));
     set(&service, "backend", json_string(config_backend_name(config->backend)));
     set(&service, "network", json_text(config->network ? config->network->name : NULL));
-    set(&service, "hold", json_string(config_hold_name(config->hold)));
+    set(&service, "hold", json_text(config->network ? config_hold_name(config->hold) : NULL));
     set(&service, "address", json_addresses(config));
     set(&service, "ports", json_ports(config));
     set(&service, "image", json_text(config->image));

@@ -207,7 +207,11 @@ static void check_missing(struct config_loading *loading, struct taken_table *ta
 {
     const struct config_service *service = &loading->config->services[number];
     const struct config_network *network = service->network;
-    if (!is_on_bridge(service))
+    if (service->domain)
+        config_fault(loading->faults, loading->drafts[number].entry,
+                     "a service with 'domain' and without 'address'; expected the addresses that "
+                     "the domain has, such as 10.0.0.10");
+    else if (!is_on_bridge(service))
         config_fault(loading->faults, loading->drafts[number].entry,
                      "a service without 'address'; expected addresses such as 127.0.0.10 or "
                      "\"fd00::10\"");

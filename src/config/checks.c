@@ -63,6 +63,18 @@ static const char *list_networks(const struct config *config, struct name_list *
     return finish_list(list);
 }
 
+/* Only a machine's own hypervisor process can pass connections on into it without a bridge. */
+static bool suits(const struct config_service *service, const struct config_network *network)
+{
+    return service->backend == CONFIG_BACKEND_QEMU || network->type == CONFIG_NETWORK_BRIDGE;
+}
+
+/* Others may be attached somewhere by what describes them. */
+static bool needs_network(const struct config_service *service)
+{
+    return !service->domain && !service->domain_xml && !service->xl;
+}
+
 static void resolve_network(struct config_loading *loading, struct config_service *service,
                             const struct config_service_draft *draft)
 {
@@ -76,9 +88,9 @@ static void resolve_network(struct config_loading *loading, struct config_servic
             config_fault(loading->faults, draft->network, "there is no network '%s'; expected %s",
                          config_quote(draft->network_name).text, list_networks(config, &list));
     } else if (draft->network.line == 0 && !loading->networks_incomplete) {
-        if (config->network_count == 1)
+        if (config->network_count == 1 && suits(service, &config->networks[0]))
             service->network = &config->networks[0];
-        else if (config->network_count > 1 && service->backend == CONFIG_BACKEND_QEMU)
+        else if (config->network_count > 1 && needs_network(service))
             config_fault(loading->faults, draft->entry,
                          "a service without 'network', and there are several; expected one of %s",
                          list_networks(config, &list));
@@ -89,8 +101,13 @@ static void resolve_hold(struct config_loading *loading, struct config_service *
                          const struct config_service_draft *draft)
 {
     const struct config_network *network = service->network;
-    if (!network)
+    if (!network) {
+        if (service->hold != CONFIG_HOLD_UNSET && !draft->refused)
+            config_fault(loading->faults, draft->entry,
+                         "'hold' for a service on no network; expected a network, or no 'hold'");
+        service->hold = CONFIG_HOLD_DELAY;
         return;
+    }
     if (service->hold == CONFIG_HOLD_UNSET) {
         service->hold = (uint8_t)network->hold;
         return;
@@ -104,6 +121,23 @@ static void resolve_hold(struct config_loading *loading, struct config_service *
                      is_user ? "'proxy'" : "'delay' or 'handoff'");
 }
 
+static void check_network(struct config_loading *loading, const struct config_service *service,
+                          const struct config_service_draft *draft)
+{
+    if (draft->refused || loading->networks_incomplete)
+        return;
+    if (service->network && !suits(service, service->network))
+        config_fault(loading->faults, draft->network,
+                     "network '%s' is of type 'user', which is for backend 'qemu'; expected one of "
+                     "type 'bridge'",
+                     service->network->name);
+    if (!service->network && draft->network.line == 0 && loading->config->network_count <= 1 &&
+        needs_network(service))
+        config_fault(loading->faults, draft->entry,
+                     "a service of backend '%s' without 'network'; expected one of type 'bridge'",
+                     config_backend_words[service->backend]);
+}
+
 /* On a user network nobody sees the machine's ARP. */
 static void check_ready(struct config_loading *loading, const struct config_service *service,
                         const struct config_service_draft *draft)
@@ -114,6 +148,10 @@ static void check_ready(struct config_loading *loading, const struct config_serv
                      "ready 'arp' does not suit network '%s', which is of type 'user'; expected "
                      "'announce', tcp:PORT, console:TEXT or after:TIME",
                      network->name);
+    if (service->ready == CONFIG_READY_ARP && !network && !draft->refused)
+        config_fault(loading->faults, draft->entry,
+                     "ready 'arp' for a service on no network, where nobody sees it; expected "
+                     "tcp:PORT or after:TIME");
 }
 
 /* The number of the longest zone that holds the name, or -1. */
@@ -296,6 +334,7 @@ void config_check(struct config_loading *loading)
         struct config_service *service = &config->services[i];
         const struct config_service_draft *draft = &loading->drafts[i];
         resolve_network(loading, service, draft);
+        check_network(loading, service, draft);
         resolve_hold(loading, service, draft);
         check_ready(loading, service, draft);
         resolve_zone(loading, service, draft);

@@ -324,6 +324,18 @@ const struct config_subnet *config_network_subnet(const struct config_network *n
     return address->family == AF_INET ? &network->ipv4 : &network->ipv6;
 }
 
+static bool same_disks(const struct config_service *a, const struct config_service *b)
+{
+    if (a->disk_count != b->disk_count)
+        return false;
+    for (size_t i = 0; i < a->disk_count; i++)
+        if (strcmp(a->disks[i].path, b->disks[i].path) != 0 ||
+            a->disks[i].format != b->disks[i].format ||
+            a->disks[i].read_only != b->disks[i].read_only)
+            return false;
+    return true;
+}
+
 static bool same_subnet(const struct config_subnet *a, const struct config_subnet *b)
 {
     return a->prefix.length == b->prefix.length &&
@@ -350,5 +362,6 @@ bool config_service_same_machine(const struct config_service *a, const struct co
            a->memory == b->memory && same_text(a->image, b->image) &&
            same_text(a->ramdisk, b->ramdisk) && same_text(a->cmdline, b->cmdline) &&
            same_text(a->connect, b->connect) && same_text(a->domain, b->domain) &&
-           same_text(a->xl, b->xl) && same_network(a, b) && same_machine_ports(a, b);
+           same_text(a->domain_xml, b->domain_xml) && same_text(a->xl, b->xl) && same_disks(a, b) &&
+           same_network(a, b) && same_machine_ports(a, b);
 }

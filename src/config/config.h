@@ -21,6 +21,7 @@
 #define CONFIG_ADDRESSES_MAX   8    /* of a service */
 #define CONFIG_ALIASES_MAX     64   /* of a service */
 #define CONFIG_SUMMON_FROM_MAX 64   /* prefixes of a service */
+#define CONFIG_DISKS_MAX       16   /* of a service */
 #define CONFIG_PREWARM_MAX     16   /* spare machines of a service */
 #define CONFIG_PATH_MAX        1024 /* of any path, with its NUL */
 #define CONFIG_NETWORK_MAX     64   /* of a network's name, with its NUL */
@@ -45,6 +46,7 @@ enum config_ready {
 };
 enum config_idle_connections { CONFIG_CONNECTIONS_KEEP, CONFIG_CONNECTIONS_IGNORE };
 enum config_stop { CONFIG_STOP_DESTROY, CONFIG_STOP_SHUTDOWN, CONFIG_STOP_SUSPEND };
+enum config_disk_format { CONFIG_DISK_RAW, CONFIG_DISK_QCOW2 };
 enum config_keep { CONFIG_KEEP_ON_DEMAND, CONFIG_KEEP_ALWAYS };
 
 /* What starts a service: bits of config_service.summon. */
@@ -80,18 +82,29 @@ struct config_zone {
     uint32_t ttl; /* seconds */
 };
 
+/* A disk image, or a block device. */
+struct config_disk {
+    char *path;     /* absolute */
+    uint8_t format; /* enum config_disk_format */
+    bool read_only;
+};
+
 struct config_service {
     char *name;                      /* lower case, no last dot */
     char **aliases;                  /* the same */
     char *image, *ramdisk, *cmdline; /* absolute paths; ramdisk may be NULL; cmdline may be "" */
-    char *connect, *domain, *xl; /* libvirt URI, domain name or UUID, xl.cfg; NULL if not given */
-    char *ready_text;            /* of console:TEXT or xenstore:KEY, else NULL */
+    char *connect;                   /* libvirt URI, given or not; NULL for other backends */
+    char *domain;     /* libvirt: name or UUID of an existing domain; NULL if not given */
+    char *domain_xml; /* libvirt: absolute path of a template; NULL if not given */
+    char *xl;         /* xl.cfg; NULL if not given */
+    char *ready_text; /* of console:TEXT or xenstore:KEY, else NULL */
     const struct config_network *network; /* NULL only for backends that need none */
     struct prefix *summon_from;           /* none: anybody */
     struct address *addresses;            /* at least one, be it chosen by jitsud */
     struct config_port *ports;
+    struct config_disk *disks;
     uint16_t alias_count, summon_from_count;
-    uint8_t address_count, port_count;
+    uint8_t address_count, port_count, disk_count;
     uint8_t backend; /* enum config_backend; likewise the other uint8_t below */
     uint8_t accel, answer, hold, ready, idle_connections, stop, keep;
     uint8_t summon; /* bits */
@@ -159,8 +172,8 @@ void config_free(struct config *config);
 const struct config_service *config_find_service(const struct config *config, const char *name);
 
 /* Do two entries of the same service differ in anything that a running machine would have to be
- * restarted for (image, ramdisk, command line, memory, vcpus, backend, network, accel, ports,
- * machine's side)? */
+ * restarted for (image, ramdisk, command line, memory, vcpus, disks, backend and what it is asked
+ * for, network, accel, ports, machine's side)? */
 bool config_service_same_machine(const struct config_service *a, const struct config_service *b);
 
 /* Those of the address's family. */

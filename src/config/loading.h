@@ -22,10 +22,10 @@
 
 /* What the checks across the file need to know about a service besides its values. */
 struct config_service_draft {
-    struct config_mark entry, name, memory, network; /* line 0: not given */
+    struct config_mark entry, name, memory, network, backend; /* line 0: not given */
     const char *network_name;
     struct config_mark *alias_marks, *address_marks;
-    bool image_given, address_given; /* well or wrongly */
+    bool image_given, address_given, vcpus_given; /* well or wrongly */
     bool refused; /* something in it is not built yet: spare it the errors that follow from that */
 };
 
@@ -39,6 +39,7 @@ struct config_service_entry {
     struct config_mark address_marks[CONFIG_ADDRESSES_MAX];
     struct config_port ports[CONFIG_PORTS_MAX];
     struct prefix summon_from[CONFIG_SUMMON_FROM_MAX];
+    struct config_disk disks[CONFIG_DISKS_MAX];
 };
 
 struct config_loading {
@@ -56,6 +57,7 @@ struct config_loading {
     struct config_network network; /* the entry being read */
     struct config_zone zone;
     struct config_service_entry entry;
+    struct config_disk disk;
     struct config_mark object_mark; /* where the entry being read begins */
     struct config_mark network_name_mark, zone_name_mark;
     bool refused; /* the entry being read has something that is not built yet */

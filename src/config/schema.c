@@ -101,23 +101,37 @@ static enum config_taken take_word(const struct config_key *key, void *object, c
     return CONFIG_TAKEN;
 }
 
-static enum config_taken take_path(struct config_loading *loading, const struct config_key *key,
-                                   void *object, const struct config_scalar *scalar)
+static char *absolute_path(struct config_loading *loading, const struct config_scalar *scalar,
+                           const char *key, size_t most)
 {
     char path[CONFIG_PATH_MAX];
-    size_t most = key->most ? key->most : sizeof path - 1;
     if (scalar->length == 0)
-        return CONFIG_WRONG;
+        return NULL;
     int length = scalar->text[0] == '/'
                      ? snprintf(path, sizeof path, "%s", scalar->text)
                      : snprintf(path, sizeof path, "%s/%s", loading->directory, scalar->text);
     if (length < 0 || (size_t)length > most) {
         config_fault(loading->faults, scalar->mark,
-                     "the path of '%s' is longer than %zu bytes; expected a shorter one", key->name,
+                     "the path of '%s' is longer than %zu bytes; expected a shorter one", key,
                      most);
-        return CONFIG_REPORTED;
+        return NULL;
     }
-    char *text = config_loading_text(loading, path);
+    return config_loading_text(loading, path);
+}
+
+char *config_take_path(struct config_loading *loading, const struct config_scalar *scalar,
+                       const char *key)
+{
+    return absolute_path(loading, scalar, key, CONFIG_PATH_MAX - 1);
+}
+
+static enum config_taken take_path(struct config_loading *loading, const struct config_key *key,
+                                   void *object, const struct config_scalar *scalar)
+{
+    size_t most = key->most ? key->most : CONFIG_PATH_MAX - 1;
+    char *text = absolute_path(loading, scalar, key->name, most);
+    if (!text)
+        return scalar->length == 0 ? CONFIG_WRONG : CONFIG_REPORTED;
     memcpy((char *)object + key->offset, &text, sizeof text);
     return CONFIG_TAKEN;
 }
@@ -193,11 +207,27 @@ static void refuse_node(struct config_loading *loading, const struct config_key 
 
 /* --- values of several parts --- */
 
+static void read_entry(struct config_loading *loading, const struct config_schema *schema);
+
+/* A mapping within the entry that is being read. */
+static void read_part(struct config_loading *loading, const struct config_schema *schema)
+{
+    struct config_mark mark = loading->object_mark;
+    bool refused = loading->refused;
+    read_entry(loading, schema);
+    loading->object_mark = mark;
+    loading->refused |= refused;
+}
+
 static void take_item(struct config_loading *loading, const struct config_key *key, void *object,
                       enum config_node node)
 {
     if (node == CONFIG_NODE_SCALAR) {
         take_scalar(loading, key, object);
+        return;
+    }
+    if (node == CONFIG_NODE_MAPPING && key->schema) {
+        read_part(loading, key->schema);
         return;
     }
     char text[EXPECTED_SIZE];
@@ -286,6 +316,10 @@ static void read_value(struct config_loading *loading, const struct config_key *
     case CONFIG_KEY_LIST:
         if (node == CONFIG_NODE_LIST) {
             read_list(loading, key, object);
+            return;
+        }
+        if (node == CONFIG_NODE_MAPPING && key->schema) {
+            read_part(loading, key->schema);
             return;
         }
         break;

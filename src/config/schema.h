@@ -18,7 +18,8 @@ enum config_key_type {
     CONFIG_KEY_WORD,     /* one of `words`; their number is stored */
     CONFIG_KEY_PATH,     /* made absolute */
     CONFIG_KEY_OWN,      /* read by `take` */
-    CONFIG_KEY_LIST,     /* `take` reads each item; one scalar stands for a list of one */
+    CONFIG_KEY_LIST,     /* `take` reads each item; one scalar stands for a list of one. An item may
+                            be a mapping where there is a `schema`. */
     CONFIG_KEY_MAPPING,  /* by `schema` into the same object */
     CONFIG_KEY_MAPPINGS, /* a list of mappings, each by `schema` */
 };
@@ -63,5 +64,11 @@ struct config_schema {
 /* Reads the mapping that the source has just entered. */
 void config_read_mapping(struct config_loading *loading, const struct config_schema *schema,
                          void *object);
+
+/* The path as an absolute one; NULL (reported, unless it is empty) if it is none. `key` is its
+ * name.
+ */
+char *config_take_path(struct config_loading *loading, const struct config_scalar *scalar,
+                       const char *key);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "config/backends.h"
 #include "config/sections.h"
 #include "config/value.h"
 
@@ -16,7 +17,7 @@
 /* The keys are read into a struct config_service_entry, whose first member is the service. */
 #define SERVICE_MEMBER(member) CONFIG_MEMBER(struct config_service_entry, service.member)
 
-_Static_assert(sizeof(struct config_service) <= 184, "a hundred thousand of these are kept");
+_Static_assert(sizeof(struct config_service) <= 216, "a hundred thousand of these are kept");
 
 static char *entry_text(struct config_loading *loading, const struct config_scalar *scalar)
 {
@@ -128,27 +129,6 @@ static enum config_taken take_cmdline(struct config_loading *loading, void *obje
         return CONFIG_REPORTED;
     }
     entry->service.cmdline = entry_text(loading, scalar);
-    return CONFIG_TAKEN;
-}
-
-/* A text of the libvirt and xen backends: stored as it is. */
-static enum config_taken take_connect(struct config_loading *loading, void *object,
-                                      const struct config_scalar *scalar)
-{
-    struct config_service_entry *entry = object;
-    if (scalar->length == 0)
-        return CONFIG_WRONG;
-    entry->service.connect = entry_text(loading, scalar);
-    return CONFIG_TAKEN;
-}
-
-static enum config_taken take_domain(struct config_loading *loading, void *object,
-                                     const struct config_scalar *scalar)
-{
-    struct config_service_entry *entry = object;
-    if (scalar->length == 0)
-        return CONFIG_WRONG;
-    entry->service.domain = entry_text(loading, scalar);
     return CONFIG_TAKEN;
 }
 
@@ -282,15 +262,24 @@ static const struct config_key service_keys[] = {
     {.name = "backend",
      .type = CONFIG_KEY_WORD,
      SERVICE_MEMBER(backend),
-     .words = config_backend_words},
+     .words = config_backend_words,
+     .found = config_found_backend},
     {.name = "connect",
      .type = CONFIG_KEY_OWN,
-     .take = take_connect,
+     .take = config_take_connect,
      .expected = "a libvirt URI such as qemu:///system"},
     {.name = "domain",
      .type = CONFIG_KEY_OWN,
-     .take = take_domain,
+     .take = config_take_domain,
      .expected = "the name or UUID of a domain"},
+    {.name = "domain-xml", .type = CONFIG_KEY_PATH, SERVICE_MEMBER(domain_xml)},
+    {.name = "disks",
+     .type = CONFIG_KEY_LIST,
+     .take = config_take_disk,
+     .schema = &config_disk_schema,
+     .most = CONFIG_DISKS_MAX,
+     .expected = "paths of disk images or block devices, each alone or as a mapping with 'path', "
+                 "'format' and 'read-only'"},
     {.name = "xl", .type = CONFIG_KEY_PATH, SERVICE_MEMBER(xl)},
     {.name = "image", .type = CONFIG_KEY_PATH, SERVICE_MEMBER(image), .found = found_image},
     {.name = "ramdisk", .type = CONFIG_KEY_PATH, SERVICE_MEMBER(ramdisk)},
@@ -304,7 +293,12 @@ static const struct config_key service_keys[] = {
      .least = MIB,
      .most = UINT64_C(1) << 40,
      .found = found_memory},
-    {.name = "vcpus", .type = CONFIG_KEY_NUMBER, SERVICE_MEMBER(vcpus), .least = 1, .most = 64},
+    {.name = "vcpus",
+     .type = CONFIG_KEY_NUMBER,
+     SERVICE_MEMBER(vcpus),
+     .least = 1,
+     .most = 64,
+     .found = config_found_vcpus},
     {.name = "accel", .type = CONFIG_KEY_WORD, SERVICE_MEMBER(accel), .words = config_accel_words},
     {.name = "summon",
      .type = CONFIG_KEY_LIST,
@@ -394,6 +388,8 @@ static void keep_lists(struct config_loading *loading, struct config_service_ent
                                        sizeof(struct config_port), alignof(struct config_port));
     service->summon_from = config_arena_copy(arena, entry->summon_from, service->summon_from_count,
                                              sizeof(struct prefix), alignof(struct prefix));
+    service->disks = config_arena_copy(arena, entry->disks, service->disk_count,
+                                       sizeof(struct config_disk), alignof(struct config_disk));
     draft->alias_marks =
         config_arena_copy(loading->scratch, entry->alias_marks, service->alias_count,
                           sizeof(struct config_mark), alignof(struct config_mark));
@@ -402,31 +398,6 @@ static void keep_lists(struct config_loading *loading, struct config_service_ent
                           sizeof(struct config_mark), alignof(struct config_mark));
     if (config_arena_failed(arena) || config_arena_failed(loading->scratch))
         config_loading_exhausted(loading);
-}
-
-static void check_backend(struct config_loading *loading, const struct config_service_entry *entry)
-{
-    const struct config_service *service = &entry->service;
-    struct config_mark mark = loading->object_mark;
-    bool image = entry->draft.image_given;
-
-    if (service->backend == CONFIG_BACKEND_QEMU && !image)
-        config_fault(loading->faults, mark,
-                     "a service of backend 'qemu' without 'image'; expected the path of a kernel");
-    if (service->backend == CONFIG_BACKEND_LIBVIRT && !image && !service->domain)
-        config_fault(loading->faults, mark,
-                     "a service of backend 'libvirt' without 'domain' and 'image'; expected one of "
-                     "them");
-    if (service->backend == CONFIG_BACKEND_XEN && !image && !service->xl)
-        config_fault(loading->faults, mark,
-                     "a service of backend 'xen' without 'xl' and 'image'; expected one of them");
-    if (service->backend != CONFIG_BACKEND_LIBVIRT && (service->connect || service->domain))
-        config_fault(loading->faults, mark,
-                     "'connect' and 'domain' are for backend 'libvirt'; expected a service of "
-                     "another backend without them");
-    if (service->backend != CONFIG_BACKEND_XEN && service->xl)
-        config_fault(loading->faults, mark,
-                     "'xl' is for backend 'xen'; expected a service of another backend without it");
 }
 
 static void add_name(struct config_loading *loading, const char *name, struct config_mark mark)
@@ -470,7 +441,7 @@ static void end_service(struct config_loading *loading, void *object)
     struct config *config = loading->config;
     entry->draft.refused = loading->refused;
     if (!loading->refused)
-        check_backend(loading, entry);
+        config_check_backend(loading, entry);
     keep_lists(loading, entry);
     if (!make_room(loading))
         return;

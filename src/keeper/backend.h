@@ -54,6 +54,7 @@ struct backend {
     void (*close)(struct keeper *keeper);
 };
 
-extern const struct backend qemu_backend;
+/* Those that are built in; found by keeper/backends.h. */
+extern const struct backend qemu_backend, libvirt_backend, xen_backend;
 
 #endif

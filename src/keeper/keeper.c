@@ -8,6 +8,7 @@
 
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "keeper/backends.h"
 #include "keeper/bridges.h"
 #include "keeper/device_name.h"
 #include "keeper/listening.h"
@@ -129,7 +130,7 @@ static void take_reload(struct keeper *keeper, const struct message *message)
         return;
     }
     bridges_prepare(keeper->bridges, config);
-    qemu_backend.reload(keeper, config);
+    backends_reload(keeper, config);
     config_free(keeper->own_config);
     keeper->config = keeper->own_config = config;
     answer(keeper, MESSAGE_RELOADED, message->serial, NULL, -1);
@@ -228,7 +229,7 @@ static int begin(struct keeper *keeper, struct error *error)
         event_add(keeper->terminated, NULL) != 0)
         return -1;
     bridges_prepare(keeper->bridges, options->config);
-    if (qemu_backend.open(keeper, error) != 0)
+    if (backends_open(keeper, error) != 0)
         return -1;
     connect_front(keeper, options->link);
     return 0;
@@ -237,7 +238,7 @@ static int begin(struct keeper *keeper, struct error *error)
 static void finish(struct keeper *keeper)
 {
     keeper_machine_forget_all(keeper);
-    qemu_backend.close(keeper);
+    backends_close(keeper);
     if (keeper->bridges && keeper->status == KEEPER_ENDED)
         bridges_remove(keeper->bridges);
     bridges_free(keeper->bridges);

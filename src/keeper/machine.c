@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "keeper/backends.h"
 #include "keeper/process.h"
 
 /* What a machine may print at once, and each second: more than boot messages, less than a flood. */
@@ -13,12 +14,6 @@
 #define CONSOLE_PER_SECOND (64 * 1024)
 /* Console bytes give way to everything else when the front does not keep up. */
 #define CONSOLE_QUEUE_MAX 256
-
-static const struct backend *const backends[] = {
-    [CONFIG_BACKEND_QEMU] = &qemu_backend,
-    [CONFIG_BACKEND_LIBVIRT] = NULL,
-    [CONFIG_BACKEND_XEN] = NULL,
-};
 
 /* --- the table --- */
 
@@ -128,17 +123,17 @@ static void settle(struct machine *machine)
 {
     struct keeper *keeper = machine->keeper;
     if (--keeper->starting == 0)
-        machine->backend->settled(keeper);
+        backends_settled(keeper);
 }
 
 static void start_new(struct keeper *keeper, const struct config_service *service, uint32_t serial)
 {
     struct error error;
-    const struct backend *backend = backends[service->backend];
+    const struct backend *backend = backend_of(service->backend);
     struct machine *machine = backend ? add(keeper, backend, service->name, serial) : NULL;
     if (!machine) {
         send_end(keeper, MESSAGE_FAILED, service->name, serial, false,
-                 backend ? "memory is exhausted" : "this jitsud has no such backend");
+                 backend ? "memory is exhausted" : "this jitsud was built without its backend");
         return;
     }
     machine->shutdown_timeout = service->shutdown_timeout;

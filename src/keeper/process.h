@@ -16,7 +16,9 @@ struct event;
 struct event_base;
 struct machine;
 struct listening;
+struct libvirt;
 struct qemu;
+struct xen;
 
 struct keeper {
     const struct keeper_options *options;
@@ -35,7 +37,11 @@ struct keeper {
     struct machine *machines[MACHINE_BUCKETS]; /* by name */
     unsigned starting;                         /* machines that are not ready yet */
     unsigned adopting;                         /* machines that are still being looked at */
-    struct qemu *qemu;                         /* the qemu backend's own */
+
+    /* The backends' own; NULL: not opened, or not built in. */
+    struct qemu *qemu;
+    struct libvirt *libvirt;
+    struct xen *xen;
 };
 
 /* To the front; dropped if there is none. */

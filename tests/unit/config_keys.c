@@ -134,6 +134,44 @@ static void what_a_service_does_not_give_has_its_default(void **state)
     config_free(config);
 }
 
+static void keys_of_libvirt_are_taken(void **state)
+{
+    (void)state;
+    struct config *config =
+        parse("networks: [{name: lan, type: bridge, bridge: br0, "
+              "prefix: 10.0.0.0/24}]\n"
+              "zones: [{name: example.org}]\n"
+              "services:\n"
+              "- {name: a.example.org, backend: libvirt, domain: legacy, address: 10.0.0.9, "
+              "connect: 'test:///default'}\n"
+              "- name: b.example.org\n"
+              "  backend: libvirt\n"
+              "  disks: [a.qcow2, /dev/sdb, {path: /c.iso, read-only: yes}, "
+              "{path: d, format: qcow2}]\n"
+              "- {name: c.example.org, backend: libvirt, domain-xml: d.xml, "
+              "image: k}\n");
+    const struct config_service *domain = &config->services[0], *disks = &config->services[1],
+                                *template = &config->services[2];
+    assert_int_equal(domain->backend, CONFIG_BACKEND_LIBVIRT);
+    assert_string_equal(domain->connect, "test:///default");
+    assert_string_equal(domain->domain, "legacy");
+    assert_ptr_equal(domain->network, &config->networks[0]);
+    assert_string_equal(disks->connect, "qemu:///system");
+    assert_int_equal(disks->disk_count, 4);
+    assert_string_equal(disks->disks[0].path, "/etc/jitsu/a.qcow2");
+    assert_int_equal(disks->disks[0].format, CONFIG_DISK_QCOW2);
+    assert_false(disks->disks[0].read_only);
+    assert_string_equal(disks->disks[1].path, "/dev/sdb");
+    assert_int_equal(disks->disks[1].format, CONFIG_DISK_RAW);
+    assert_int_equal(disks->disks[2].format, CONFIG_DISK_RAW);
+    assert_true(disks->disks[2].read_only);
+    assert_int_equal(disks->disks[3].format, CONFIG_DISK_QCOW2);
+    assert_string_equal(template->domain_xml, "/etc/jitsu/d.xml");
+    assert_false(config_service_same_machine(domain, disks));
+    assert_true(config_service_same_machine(disks, disks));
+    config_free(config);
+}
+
 static void each_key_of_server_and_limits_is_taken(void **state)
 {
     (void)state;
@@ -513,6 +551,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_file_does_not_give_has_its_default),
         cmocka_unit_test(what_a_service_does_not_give_has_its_default),
+        cmocka_unit_test(keys_of_libvirt_are_taken),
         cmocka_unit_test(each_key_of_server_and_limits_is_taken),
         cmocka_unit_test(each_key_of_a_service_is_taken),
         cmocka_unit_test(each_form_of_ready_is_taken),
