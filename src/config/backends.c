@@ -9,7 +9,7 @@
 
 #define DEFAULT_CONNECTION "qemu:///system"
 
-static const bool is_built[] = {
+static const bool is_built[CONFIG_BACKEND_XEN + 1] = {
     [CONFIG_BACKEND_QEMU] = true,
 #ifdef HAVE_LIBVIRT
     [CONFIG_BACKEND_LIBVIRT] = true,
