@@ -116,6 +116,8 @@ json_t *json_limits(const struct limits_status *limits)
     set(&object, "starts", json_count(limits->starts));
     set(&object, "start_limit", json_count(limits->start_limit));
     set(&object, "waiting", json_count(limits->waiting));
+    set(&object, "held", json_count(limits->held));
+    set(&object, "held_limit", json_count(limits->held_limit));
     return object;
 }
 

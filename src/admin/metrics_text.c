@@ -82,6 +82,8 @@ static void write_limits(struct evbuffer *out, const struct summoner *summoner)
     gauge(out, "jitsu_memory_limit_bytes", "Memory that all machines together may have.",
           limits.memory_limit);
     gauge(out, "jitsu_machine_limit", "Machines that may exist at a time.", limits.machine_limit);
+    gauge(out, "jitsu_held_limit_bytes", "Memory for what may be held on bridges.",
+          limits.held_limit);
     gauge(out, "jitsu_starts_waiting", "Starts that wait for their turn.", limits.waiting);
 }
 
@@ -179,10 +181,11 @@ static void write_held(struct evbuffer *out, const struct summoner *summoner)
     summoner_port_statistics(summoner, &port);
     gauge(out, "jitsu_held_frames", "Frames held on bridges for machines that are not ready.",
           port.frames);
-    gauge(out, "jitsu_held_bytes",
-          "Bytes held on bridges for machines that are not ready, those of accepted connections "
-          "among them.",
-          port.bytes);
+    gauge(
+        out, "jitsu_held_bytes",
+        "Memory for what is held on bridges for machines that are not ready, accepted connections "
+        "among it.",
+        port.bytes);
     write_handed_over(out, summoner);
     gauge(out, "jitsu_port_connections", "Connections accepted on bridges and not handed over yet.",
           port.connections);

@@ -99,6 +99,8 @@ static void set_defaults(struct config_loading *loading, const char *file)
     config->memory_limit = default_memory_limit();
     config->machine_limit = 64;
     config->start_limit = 4;
+    config->held_limit = UINT64_C(64) << 20;
+    config->held_connection_limit = 1024;
 }
 
 static void keep_listen(struct config_loading *loading)

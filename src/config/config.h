@@ -134,6 +134,8 @@ struct config {
 
     uint64_t memory_limit;
     unsigned machine_limit, start_limit;
+    uint64_t held_limit;            /* bytes, of all bridge networks */
+    unsigned held_connection_limit; /* of a service */
 
     struct config_network *networks;
     size_t network_count;

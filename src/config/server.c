@@ -99,6 +99,16 @@ static const struct config_key limits_keys[] = {
      CONFIG_MEMBER(struct config, start_limit),
      .least = 1,
      .most = 1024},
+    {.name = "held",
+     .type = CONFIG_KEY_SIZE,
+     CONFIG_MEMBER(struct config, held_limit),
+     .least = UINT64_C(1) << 20,
+     .most = UINT64_C(1) << 40},
+    {.name = "held-connections",
+     .type = CONFIG_KEY_NUMBER,
+     CONFIG_MEMBER(struct config, held_connection_limit),
+     .least = 4,
+     .most = 65536},
 };
 
 const struct config_schema config_limits_schema = {

@@ -165,7 +165,7 @@ static void timer_fired(evutil_socket_t descriptor, short what, void *argument)
 /* --- life --- */
 
 struct port *port_new(struct event_base *base, int descriptor, const struct port_identity *identity,
-                      const struct port_callbacks *callbacks, const struct port_limits *limits)
+                      const struct port_callbacks *callbacks, struct port_memory *memory)
 {
     struct port *port = calloc(1, sizeof *port);
     if (!port) {
@@ -177,7 +177,7 @@ struct port *port_new(struct event_base *base, int descriptor, const struct port
     port->clock = clock_now;
     port->now = clock_now();
     port->callbacks = *callbacks;
-    port->limits = *limits;
+    port->memory = memory;
     port->key = random_key();
     memcpy(port->mac.bytes, identity->mac, sizeof port->mac.bytes);
     port->address4 = identity->address;
@@ -185,7 +185,6 @@ struct port *port_new(struct event_base *base, int descriptor, const struct port
     port->next = port->deaf_until = NEVER;
     port->is_drained = true;
     port->batch = 1;
-    TAILQ_INIT(&port->frames);
     TAILQ_INIT(&port->active);
     TAILQ_INIT(&port->half_open);
     TAILQ_INIT(&port->established);

@@ -43,16 +43,25 @@ struct port_callbacks {
     void (*stopped)(void *owner, uint32_t cut, uint64_t moment);
 };
 
+/* The memory for what all ports together hold: frames, accepted connections and their data, with
+ * what it takes to keep them. Held frames, the oldest first, give way to whatever comes; what a
+ * client sends to a connection that has no room is not acknowledged, so that it comes again. A
+ * quarter of all is for frames only. */
+struct port_memory;
+
 struct port_limits {
-    /* Held frames are dropped, the oldest first, when there are more; each at least 1. */
-    size_t frames_per_service, frames_total;
-    /* Connections that the port has accepted and not handed over. Beyond these, and beyond so many
+    size_t bytes, bytes_per_service;
+    size_t frames_per_service;
+    /* Connections that ports have accepted and not handed over. Beyond these, and beyond so many
      * whose client has not shown that it exists, new ones are answered with SYN cookies: they cost
      * nothing until the client answers, and are dropped then if there is still no room. */
-    size_t connections_per_service, connections_total, half_open_total;
-    /* Of frames and of the connections' data. What a client sends beyond is not acknowledged. */
-    size_t bytes_total;
+    size_t connections_per_service, half_open_per_service, half_open;
 };
+
+struct port_memory *port_memory_new(const struct port_limits *limits); /* NULL: exhausted */
+/* Other limits; frames that are too many for them are dropped. */
+void port_memory_limit(struct port_memory *memory, const struct port_limits *limits);
+void port_memory_free(struct port_memory *memory); /* after its ports; NULL is allowed */
 
 /* The port's own identity on its network. */
 struct port_identity {
@@ -63,10 +72,10 @@ struct port_identity {
 };
 
 /* All callbacks are called from the event loop only, never from within a function below.
- * `descriptor` is the TAP device's, non-blocking, and is taken over. NULL, and the descriptor
- * closed, if memory is exhausted. */
+ * `descriptor` is the TAP device's, non-blocking, and is taken over; `memory` is shared with other
+ * ports of the same event loop. NULL, and the descriptor closed, if memory is exhausted. */
 struct port *port_new(struct event_base *base, int descriptor, const struct port_identity *identity,
-                      const struct port_callbacks *callbacks, const struct port_limits *limits);
+                      const struct port_callbacks *callbacks, struct port_memory *memory);
 void port_free(struct port *port); /* after its services */
 
 /* Its device is gone: it hears nothing any more, and another port is needed. */
@@ -174,7 +183,8 @@ void port_service_free(struct port_service *service);
 
 /* For metrics, over all services. */
 struct port_statistics {
-    size_t frames, bytes;          /* held now; bytes of connections' data, too */
+    size_t frames;                 /* held now */
+    size_t bytes;                  /* of memory, for these and the connections */
     size_t connections, half_open; /* the port's now; those whose client has not answered yet */
     uint64_t accepted;             /* connections whose client has answered, ever */
     uint64_t handed_over;

@@ -51,11 +51,18 @@ struct connection *port_connection_find(const struct port_service *service,
 
 /* --- life --- */
 
-static bool has_room(const struct port_service *service)
+static bool has_room(struct port_service *service)
 {
-    const struct port *port = service->port;
-    return service->connection_count < port->limits.connections_per_service &&
-           port->statistics.connections < port->limits.connections_total;
+    return service->connection_count < service->port->memory->limits.connections_per_service &&
+           port_memory_for_connection(service, port_memory_of_connection());
+}
+
+static void count_half_open(const struct connection *connection, int more)
+{
+    struct port_service *service = connection->service;
+    service->half_open_count += (size_t)more;
+    service->port->statistics.half_open += (size_t)more;
+    service->port->memory->half_open += (size_t)more;
 }
 
 static struct connection *make(struct port_service *service, const struct packet *packet)
@@ -80,7 +87,8 @@ static struct connection *make(struct port_service *service, const struct packet
     table_add(&port->connections, &connection->entry, port_flow_hash(port, packet));
     service->connection_count++;
     port->statistics.connections++;
-    port->statistics.half_open++;
+    port_memory_take_for_connection(service, port_memory_of_connection());
+    count_half_open(connection, 1);
     return connection;
 }
 
@@ -94,7 +102,9 @@ struct connection *port_connection_new(struct port_service *service, const struc
 {
     struct port *port = service->port;
     const struct tcp_segment *tcp = &packet->tcp;
-    if (port->statistics.half_open >= port->limits.half_open_total)
+    const struct port_limits *limits = &port->memory->limits;
+    if (port->memory->half_open >= limits->half_open ||
+        service->half_open_count >= limits->half_open_per_service)
         return NULL;
     struct connection *connection = make(service, packet);
     if (!connection)
@@ -133,7 +143,7 @@ void port_connection_establish(struct connection *connection)
     connection->state = CONDUIT_ESTABLISHED;
     TAILQ_REMOVE(&port->half_open, connection, of_port);
     TAILQ_INSERT_TAIL(&port->established, connection, of_port);
-    port->statistics.half_open--;
+    count_half_open(connection, -1);
     port->statistics.accepted++;
     port_wake_up(port, port->now + SILENCE_MOST);
 }
@@ -142,40 +152,39 @@ void port_connection_free(struct connection *connection)
 {
     struct port_service *service = connection->service;
     struct port *port = service->port;
-    bool is_half_open = connection->state == CONDUIT_SYN_RECEIVED;
     port_drop_queue(&connection->late);
     TAILQ_REMOVE(&service->connections, connection, of_service);
-    if (is_half_open)
+    if (connection->state == CONDUIT_SYN_RECEIVED) {
         TAILQ_REMOVE(&port->half_open, connection, of_port);
-    else
+        count_half_open(connection, -1);
+    } else {
         TAILQ_REMOVE(&port->established, connection, of_port);
+    }
     table_remove(&port->connections, &connection->entry);
     if (service->conduit.leaving == connection)
         service->conduit.leaving = NULL;
     service->connection_count--;
     port->statistics.connections--;
-    port->statistics.half_open -= is_half_open;
-    port->statistics.bytes -= connection->capacity;
+    port_memory_give_of_connection(service, port_memory_of_connection() + connection->capacity);
     free(connection->data);
     free(connection);
 }
 
 bool port_connection_append(struct connection *connection, const uint8_t *data, size_t length)
 {
-    struct port *port = connection->service->port;
+    struct port_service *service = connection->service;
     size_t capacity = connection->capacity ? connection->capacity : CAPACITY_FIRST;
     while (capacity < connection->length + length)
         capacity *= 2;
     if (capacity > connection->capacity) {
         size_t more = capacity - connection->capacity;
-        uint8_t *larger = port->statistics.bytes + more <= port->limits.bytes_total
-                              ? realloc(connection->data, capacity)
-                              : NULL;
+        uint8_t *larger =
+            port_memory_for_connection(service, more) ? realloc(connection->data, capacity) : NULL;
         if (!larger)
             return false;
         connection->data = larger;
         connection->capacity = capacity;
-        port->statistics.bytes += more;
+        port_memory_take_for_connection(service, more);
     }
     memcpy(connection->data + connection->length, data, length);
     connection->length += length;

@@ -19,13 +19,13 @@ static void forget(struct held_frame *frame)
     struct port_service *service = frame->service;
     struct port *port = service->port;
     TAILQ_REMOVE(frame->queue, frame, of_service);
-    TAILQ_REMOVE(&port->frames, frame, of_port);
+    TAILQ_REMOVE(&port->memory->frames, frame, of_all);
     if (frame->is_opening)
         table_remove(&port->openings, &frame->opening);
     service->frame_count--;
     service->passing_count -= frame->is_passing;
     port->statistics.frames--;
-    port->statistics.bytes -= frame->length;
+    port_memory_give(service, port_memory_of_frame(frame->length));
     free(frame);
 }
 
@@ -44,7 +44,8 @@ void port_drop_queue(struct held_frame_queue *queue)
 void port_drop_old(struct port *port)
 {
     struct held_frame *frame;
-    while ((frame = TAILQ_FIRST(&port->frames)) != NULL && frame->moment + HOLD_TIME <= port->now)
+    while ((frame = TAILQ_FIRST(&port->memory->frames)) != NULL &&
+           frame->moment + HOLD_TIME <= port->now)
         port_drop(frame);
     if (frame)
         port_wake_up(port, frame->moment + HOLD_TIME);
@@ -82,8 +83,8 @@ static bool is_repeated(struct port *port, const struct packet *packet, uint64_t
     }
     port->statistics.repeated++;
     frame->moment = port->now;
-    TAILQ_REMOVE(&port->frames, frame, of_port);
-    TAILQ_INSERT_TAIL(&port->frames, frame, of_port);
+    TAILQ_REMOVE(&port->memory->frames, frame, of_all);
+    TAILQ_INSERT_TAIL(&port->memory->frames, frame, of_all);
     return true;
 }
 
@@ -95,27 +96,13 @@ void port_drop_opening(struct port *port, const struct packet *packet)
         port_drop(frame);
 }
 
-/* Drops the oldest until there is room for one more. */
-static bool make_room(struct port_service *service, size_t length)
-{
-    struct port *port = service->port;
-    const struct port_limits *limits = &port->limits;
-    while (!TAILQ_EMPTY(&service->frames) && service->frame_count >= limits->frames_per_service)
-        port_drop(TAILQ_FIRST(&service->frames));
-    while (!TAILQ_EMPTY(&port->frames) && (port->statistics.frames >= limits->frames_total ||
-                                           port->statistics.bytes + length > limits->bytes_total))
-        port_drop(TAILQ_FIRST(&port->frames));
-    return service->frame_count < limits->frames_per_service &&
-           port->statistics.frames < limits->frames_total &&
-           port->statistics.bytes + length <= limits->bytes_total;
-}
-
 static struct held_frame *keep(struct port_service *service, const struct packet *packet,
                                struct held_frame_queue *queue)
 {
     struct port *port = service->port;
-    struct held_frame *frame =
-        make_room(service, packet->length) ? malloc(sizeof *frame + packet->length) : NULL;
+    struct held_frame *frame = port_memory_for_frame(service, packet->length)
+                                   ? malloc(sizeof *frame + packet->length)
+                                   : NULL;
     if (!frame) {
         port->statistics.dropped++;
         return NULL;
@@ -126,10 +113,10 @@ static struct held_frame *keep(struct port_service *service, const struct packet
                                  .length = (uint16_t)packet->length};
     memcpy(frame->bytes, packet->frame, packet->length);
     TAILQ_INSERT_TAIL(queue, frame, of_service);
-    TAILQ_INSERT_TAIL(&port->frames, frame, of_port);
+    TAILQ_INSERT_TAIL(&port->memory->frames, frame, of_all);
     service->frame_count++;
     port->statistics.frames++;
-    port->statistics.bytes += packet->length;
+    port_memory_take(service, port_memory_of_frame(packet->length));
     port->statistics.held++;
     port_wake_up(port, port->now + HOLD_TIME);
     return frame;

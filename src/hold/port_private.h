@@ -1,18 +1,18 @@
 /* What the files of the port share. port.c: life, and frames in and out of the device;
  * port_service.c: services and what their owner says; port_receive.c: what a frame from the bridge
- * means; port_hold.c: the frames held; port_speak.c: what is sent in machines' names and the port's
- * own; port_machine.c: how machines become ready; port_conduit.c: what is said to
- * unikernels; port_connection.c: the connections accepted for them; port_handshake.c: what clients'
- * segments do to these. */
+ * means; port_memory.c: how much may be held; port_hold.c: the frames held; port_speak.c: what is
+ * sent in machines' names and the port's own; port_machine.c: how machines become ready;
+ * port_conduit.c: what is said to unikernels; port_connection.c: the connections accepted for them;
+ * port_handshake.c: what clients' segments do to these. */
 #ifndef JITSU_HOLD_PORT_PRIVATE_H
 #define JITSU_HOLD_PORT_PRIVATE_H
 
 #include <sys/queue.h>
 
 #include "common/conduit_link.h"
+#include "common/siphash.h"
 #include "hold/packet.h"
 #include "hold/port.h"
-#include "common/siphash.h"
 #include "hold/table.h"
 
 struct event;
@@ -49,8 +49,8 @@ TAILQ_HEAD(connection_queue, connection);
 
 /* A frame that waits for its machine. */
 struct held_frame {
-    TAILQ_ENTRY(held_frame) of_service, of_port; /* both oldest first */
-    struct table_entry opening;                  /* port->openings, if `is_opening` */
+    TAILQ_ENTRY(held_frame) of_service, of_all; /* both oldest first */
+    struct table_entry opening;                 /* port->openings, if `is_opening` */
     struct port_service *service;
     struct held_frame_queue *queue; /* of_service */
     uint64_t moment;                /* clock_now() when it came, or came again */
@@ -127,7 +127,8 @@ struct port_service {
     struct held_frame_queue frames;
     size_t frame_count, passing_count;
     struct connection_queue connections;
-    size_t connection_count;
+    size_t connection_count, half_open_count;
+    size_t bytes; /* of port->memory */
     uint64_t handed_over;
     uint64_t spoke; /* port->batch when it was last spoken for, where that is of importance */
     struct mac mac;
@@ -144,13 +145,19 @@ struct port_service {
     struct port_conduit conduit;
 };
 
+struct port_memory {
+    struct port_limits limits;
+    size_t bytes, connection_bytes, half_open;
+    struct held_frame_queue frames; /* of all ports, oldest first */
+};
+
 struct port {
     int descriptor;
     struct event_base *base;
     struct event *readable, *timer;
     uint64_t (*clock)(void); /* clock_now(), but for tests */
     struct port_callbacks callbacks;
-    struct port_limits limits;
+    struct port_memory *memory;
     struct port_statistics statistics;
     struct siphash_key key;
     struct mac mac;
@@ -162,7 +169,6 @@ struct port {
     /* Between two times that the device had nothing more to read is a batch. */
     uint64_t batch;
     bool is_drained; /* the device had nothing more, and nothing has been read since */
-    struct held_frame_queue frames; /* of all services */
     struct port_service_queue active;
     uint64_t next;                 /* when the timer fires; NEVER: it does not */
     uint64_t now;                  /* of what is being done */
@@ -185,6 +191,23 @@ void port_service_due(struct port_service *service, enum port_matter matter, uin
 
 /* Something will be due at `moment`. */
 void port_wake_up(struct port *port, uint64_t moment);
+
+/* --- port_memory.c --- */
+
+/* Room for a frame of that length: the oldest give way to it. Returns false if there is none. */
+bool port_memory_for_frame(struct port_service *service, size_t length);
+/* Room for so many bytes more of connections, likewise. */
+bool port_memory_for_connection(struct port_service *service, size_t bytes);
+
+/* What a frame of that length takes, and a connection without data. */
+size_t port_memory_of_frame(size_t length);
+size_t port_memory_of_connection(void);
+
+/* They are in use, or no longer. */
+void port_memory_take(struct port_service *service, size_t bytes);
+void port_memory_give(struct port_service *service, size_t bytes);
+void port_memory_take_for_connection(struct port_service *service, size_t bytes);
+void port_memory_give_of_connection(struct port_service *service, size_t bytes);
 
 /* --- port_receive.c --- */
 

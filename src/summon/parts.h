@@ -80,10 +80,11 @@ struct summoner {
     size_t service_count;
     struct proxy *proxy;
     struct bridge_port_list ports;
-    struct dns_server *dns;    /* NULL until summoner_set_dns() */
-    struct message_link *link; /* NULL: the keeper is away */
-    bool synchronised;         /* the keeper has said what it has: starts may be sent */
-    bool kept_are_started;     /* keep: always has been seen to after the first synchronisation */
+    struct port_memory *port_memory; /* of all of them */
+    struct dns_server *dns;          /* NULL until summoner_set_dns() */
+    struct message_link *link;       /* NULL: the keeper is away */
+    bool synchronised;               /* the keeper has said what it has: starts may be sent */
+    bool kept_are_started; /* keep: always has been seen to after the first synchronisation */
     bool stopping_all;
     void (*all_stopped)(void *argument);
     void *all_stopped_argument;
@@ -263,9 +264,10 @@ size_t holding_connections(const struct service *service);
 
 /* --- ports.c --- */
 
+int ports_new(struct summoner *summoner);
 /* The open port of the network, or NULL. */
 struct port *ports_find(const struct summoner *summoner, const char *network);
-/* Closes those of networks that are no longer configured. */
+/* Closes those of networks that are no longer configured; limits are those of the configuration. */
 void ports_reconfigure(struct summoner *summoner);
 void ports_free(struct summoner *summoner);
 

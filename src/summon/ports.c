@@ -17,17 +17,36 @@ struct bridge_port {
     struct port *port;
 };
 
-/* What is held on one network: as much as many browsers send while a machine boots, and no more
- * than the host can spare. Those whose client may not exist leave room for others, even if all are
- * of one service. */
-static const struct port_limits limits = {
-    .frames_per_service = 256,
-    .frames_total = 16384,
-    .connections_per_service = 1024,
-    .connections_total = 8192,
-    .half_open_total = 256,
-    .bytes_total = 64u << 20,
-};
+/* --- how much they hold --- */
+
+/* A service's share of what all may hold, and in it that of connections whose client may not exist:
+ * one in so many. */
+#define SHARE 4
+
+/* The queue of a machine's TAP device: of more, released at once, it would lose the last. */
+#define FRAMES_MOST 1000
+
+static struct port_limits limits_of(const struct config *config)
+{
+    return (struct port_limits){
+        .bytes = config->held_limit,
+        .bytes_per_service = config->held_limit / SHARE,
+        .frames_per_service = FRAMES_MOST,
+        .connections_per_service = config->held_connection_limit,
+        .half_open_per_service = config->held_connection_limit / SHARE,
+        .half_open = config->held_connection_limit,
+    };
+}
+
+int ports_new(struct summoner *summoner)
+{
+    struct port_limits limits = limits_of(summoner->config);
+    TAILQ_INIT(&summoner->ports);
+    summoner->port_memory = port_memory_new(&limits);
+    return summoner->port_memory ? 0 : -1;
+}
+
+/* --- which --- */
 
 static struct bridge_port *find(const struct summoner *summoner, const char *network)
 {
@@ -103,7 +122,7 @@ static struct bridge_port *port_open(struct summoner *summoner,
         close(descriptor);
         return NULL;
     }
-    port->port = port_new(summoner->base, descriptor, &identity, &callbacks, &limits);
+    port->port = port_new(summoner->base, descriptor, &identity, &callbacks, summoner->port_memory);
     if (!port->port) {
         free(port);
         return NULL;
@@ -138,6 +157,8 @@ int summoner_port_opened(struct summoner *summoner, const char *name, const uint
 void ports_reconfigure(struct summoner *summoner)
 {
     struct bridge_port *port, *next;
+    struct port_limits limits = limits_of(summoner->config);
+    port_memory_limit(summoner->port_memory, &limits);
     for (port = TAILQ_FIRST(&summoner->ports); port; port = next) {
         next = TAILQ_NEXT(port, entry);
         if (!find_network(summoner, port->network))
@@ -148,8 +169,9 @@ void ports_reconfigure(struct summoner *summoner)
 void ports_free(struct summoner *summoner)
 {
     struct bridge_port *port;
-    while ((port = TAILQ_FIRST(&summoner->ports)))
+    while (summoner->port_memory && (port = TAILQ_FIRST(&summoner->ports)))
         remove_port(summoner, port);
+    port_memory_free(summoner->port_memory);
 }
 
 void summoner_port_statistics(const struct summoner *summoner, struct port_statistics *statistics)

@@ -163,6 +163,7 @@ struct limits_status {
     unsigned machines, machine_limit;
     unsigned starts, start_limit; /* at this moment */
     unsigned waiting;             /* starts that wait for their turn; not in the above */
+    uint64_t held, held_limit;    /* bytes of memory, on bridges */
 };
 void summoner_limits(const struct summoner *summoner, struct limits_status *limits);
 

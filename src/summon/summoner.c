@@ -44,8 +44,8 @@ static int make_parts(struct summoner *summoner)
     struct proxy_limits limits = proxy_limits();
 
     summoner->proxy = proxy_new(summoner->base, &callbacks, &limits);
-    if (!summoner->proxy || history_new(summoner) != 0 || deadlines_new(summoner) != 0 ||
-        wants_new(summoner) != 0)
+    if (!summoner->proxy || ports_new(summoner) != 0 || history_new(summoner) != 0 ||
+        deadlines_new(summoner) != 0 || wants_new(summoner) != 0)
         return -1;
     return make_services(summoner);
 }
@@ -88,7 +88,6 @@ struct summoner *summoner_new(const struct summoner_options *options, struct err
     TAILQ_INIT(&summoner->departed);
     TAILQ_INIT(&summoner->history.subscriptions);
     TAILQ_INIT(&summoner->consoles);
-    TAILQ_INIT(&summoner->ports);
     /* So that a late message about a machine of an earlier front is not taken for one of ours. */
     if (getrandom(&summoner->last_serial, sizeof summoner->last_serial, 0) < 0)
         summoner->last_serial = (uint32_t)clock_now();
@@ -157,6 +156,8 @@ const struct config *summoner_config(const struct summoner *summoner)
 
 void summoner_limits(const struct summoner *summoner, struct limits_status *limits)
 {
+    struct port_statistics ports;
+    summoner_port_statistics(summoner, &ports);
     *limits = (struct limits_status){
         .memory = summoner->used.memory - summoner->waiting.memory,
         .memory_limit = summoner->config->memory_limit,
@@ -165,6 +166,8 @@ void summoner_limits(const struct summoner *summoner, struct limits_status *limi
         .starts = summoner->starting,
         .start_limit = summoner->config->start_limit,
         .waiting = summoner->queue_length,
+        .held = ports.bytes,
+        .held_limit = summoner->config->held_limit,
     };
 }
 

@@ -163,7 +163,7 @@ def test_status_as_json():
         status, = server.json("status")
         assert status["ok"] is True
         assert set(status["limits"]) == {"memory", "memory_limit", "machines", "machine_limit", "starts", "start_limit",
-                                         "waiting"}
+                                         "waiting", "held", "held_limit"}
         www, broken = status["services"][:2]
         assert {"name", "aliases", "state", "backend", "network", "hold", "address", "memory", "pid", "domain", "started",
                 "last_use", "connections", "starts", "failures", "error"} <= set(www)

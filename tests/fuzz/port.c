@@ -13,7 +13,7 @@
 #include "hold/port_private.h"
 
 #define LIMIT_FRAMES      8u
-#define LIMIT_BYTES       4096u
+#define LIMIT_BYTES       8192u
 #define LIMIT_CONNECTIONS 4u
 #define LIMIT_HALF_OPEN   2u
 #define STEP              UINT64_C(3000000)
@@ -82,12 +82,17 @@ static void complete(uint8_t *frame, size_t length)
 static struct port *new_port(struct event_base *base, int ends[2])
 {
     static const struct port_callbacks callbacks = {.wanted = wanted, .ready = ready};
-    static const struct port_limits limits = {LIMIT_FRAMES,      LIMIT_FRAMES,    LIMIT_CONNECTIONS,
-                                              LIMIT_CONNECTIONS, LIMIT_HALF_OPEN, LIMIT_BYTES};
+    static const struct port_limits limits = {.bytes = LIMIT_BYTES,
+                                              .bytes_per_service = LIMIT_BYTES,
+                                              .frames_per_service = LIMIT_FRAMES,
+                                              .connections_per_service = LIMIT_CONNECTIONS,
+                                              .half_open_per_service = LIMIT_HALF_OPEN,
+                                              .half_open = LIMIT_HALF_OPEN};
     static const struct port_identity identity = {{2, 0, 0, 0, 0, 1}, {AF_INET, {10, 0, 0, 254}}};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends) != 0)
         abort();
-    struct port *port = port_new(base, ends[0], &identity, &callbacks, &limits);
+    struct port_memory *memory = port_memory_new(&limits);
+    struct port *port = memory ? port_new(base, ends[0], &identity, &callbacks, memory) : NULL;
     if (!port)
         abort();
     port->clock = clock_of_test;
@@ -134,8 +139,11 @@ static void say(struct port_service *service, unsigned what)
 static void check_limits(const struct port *port)
 {
     const struct port_statistics *statistics = &port->statistics;
+    const struct port_memory *memory = port->memory;
     if (statistics->frames > LIMIT_FRAMES || statistics->bytes > LIMIT_BYTES ||
-        statistics->connections > LIMIT_CONNECTIONS || statistics->half_open > LIMIT_HALF_OPEN)
+        statistics->bytes != memory->bytes || memory->connection_bytes > memory->bytes ||
+        statistics->half_open != memory->half_open || statistics->connections > LIMIT_CONNECTIONS ||
+        statistics->half_open > LIMIT_HALF_OPEN)
         abort();
 }
 
@@ -193,7 +201,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     if (port->statistics.frames != 0 || port->statistics.bytes != 0 ||
         port->statistics.connections != 0)
         abort();
+    struct port_memory *memory = port->memory;
     port_free(port);
+    port_memory_free(memory);
     event_base_free(base);
     close(ends[1]);
     return 0;

@@ -134,14 +134,20 @@ static void make_service(enum port_hold hold, enum port_ready kind)
 int main(int argument_count, char **arguments)
 {
     static const struct port_callbacks callbacks = {wanted, ready, stopped};
-    static const struct port_limits limits = {1024, 4096, 2048, 4096, 256, 64 << 20};
+    static const struct port_limits limits = {.bytes = 64 << 20,
+                                              .bytes_per_service = 64 << 20,
+                                              .frames_per_service = 1000,
+                                              .connections_per_service = 2048,
+                                              .half_open_per_service = 256,
+                                              .half_open = 256};
     static const struct port_identity identity = {{0x52, 0x54, 0x00, 0x70, 0x6f, 0x72},
                                                   {AF_INET, {10, 9, 0, 254}}};
     if (argument_count != 4)
         errx(2, "usage: %s DEVICE HOLD READY", arguments[0]);
     setvbuf(stdout, NULL, _IOLBF, 0);
     base = event_base_new();
-    port = port_new(base, open_device(arguments[1]), &identity, &callbacks, &limits);
+    struct port_memory *memory = port_memory_new(&limits);
+    port = memory ? port_new(base, open_device(arguments[1]), &identity, &callbacks, memory) : NULL;
     if (!port)
         errx(1, "no memory");
     make_service((enum port_hold)atoi(arguments[2]), (enum port_ready)atoi(arguments[3]));
@@ -152,6 +158,7 @@ int main(int argument_count, char **arguments)
     event_free(input);
     port_service_free(service);
     port_free(port);
+    port_memory_free(memory);
     event_base_free(base);
     return 0;
 }

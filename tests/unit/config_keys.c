@@ -82,6 +82,8 @@ static void what_the_file_does_not_give_has_its_default(void **state)
     assert_true(config->memory_limit <= host / 2 && config->memory_limit > host / 2 - 65536);
     assert_int_equal(config->machine_limit, 64);
     assert_int_equal(config->start_limit, 4);
+    assert_int_equal(config->held_limit, 64 << 20);
+    assert_int_equal(config->held_connection_limit, 1024);
     assert_int_equal(config->network_count, 1);
     assert_string_equal(config->networks[0].name, "user");
     assert_int_equal(config->networks[0].type, CONFIG_NETWORK_USER);
@@ -183,7 +185,8 @@ static void each_key_of_server_and_limits_is_taken(void **state)
                                   "  state-directory: state\n"
                                   "  metrics: \"::1@9153\"\n"
                                   "  log: debug\n"
-                                  "limits: {memory: 4G, machines: 7, starts: 2}\n");
+                                  "limits: {memory: 4G, machines: 7, starts: 2, held: 1M,\n"
+                                  "  held-connections: 65536}\n");
     assert_int_equal(config->listen_count, 2);
     assert_endpoint(&config->listen[0], "0.0.0.0@5300");
     assert_endpoint(&config->listen[1], "fd00::1@53");
@@ -197,6 +200,8 @@ static void each_key_of_server_and_limits_is_taken(void **state)
     assert_true(config->memory_limit == UINT64_C(4) << 30);
     assert_int_equal(config->machine_limit, 7);
     assert_int_equal(config->start_limit, 2);
+    assert_int_equal(config->held_limit, 1 << 20);
+    assert_int_equal(config->held_connection_limit, 65536);
     config_free(config);
 }
 

@@ -90,9 +90,12 @@ static void limits_are_complete(void **state)
                                                    .machine_limit = 64,
                                                    .starts = 5,
                                                    .start_limit = 6,
-                                                   .waiting = 7})),
+                                                   .waiting = 7,
+                                                   .held = 8,
+                                                   .held_limit = 9})),
         "{\"memory\":1,\"memory_limit\":4294967296,\"machines\":3,"
-        "\"machine_limit\":64,\"starts\":5,\"start_limit\":6,\"waiting\":7}");
+        "\"machine_limit\":64,\"starts\":5,\"start_limit\":6,\"waiting\":7,"
+        "\"held\":8,\"held_limit\":9}");
     dumped(NULL);
 }
 

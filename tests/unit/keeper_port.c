@@ -51,6 +51,7 @@ enum state { OFF, STARTING, RUNNING, STOPPING };
 struct front {
     struct event_base *base;
     struct message_link *link;
+    struct port_memory *port_memory;
     struct port *port;
     struct port_service *service;
     const struct config_service *config;
@@ -106,12 +107,12 @@ static void tell(struct front *front, char what)
 static void open_port(struct front *front, const struct message *opened, int descriptor)
 {
     static const struct port_callbacks callbacks = {.wanted = wanted, .ready = seen_ready};
-    static const struct port_limits limits = {.frames_per_service = 256,
-                                              .frames_total = 1024,
+    static const struct port_limits limits = {.bytes = 16 << 20,
+                                              .bytes_per_service = 16 << 20,
+                                              .frames_per_service = 256,
                                               .connections_per_service = 256,
-                                              .connections_total = 1024,
-                                              .half_open_total = 256,
-                                              .bytes_total = 16 << 20};
+                                              .half_open_per_service = 256,
+                                              .half_open = 256};
     static const uint16_t ports[] = {80};
     struct error error;
     const struct config_service *config = front->config;
@@ -125,7 +126,9 @@ static void open_port(struct front *front, const struct message *opened, int des
     assert_false(opened->opened.failed);
     memcpy(identity.mac, opened->opened.mac, sizeof identity.mac);
     device_machine_mac(config->network->name, config->name, machine.mac);
-    front->port = port_new(front->base, descriptor, &identity, &callbacks, &limits);
+    front->port_memory = port_memory_new(&limits);
+    assert_non_null(front->port_memory);
+    front->port = port_new(front->base, descriptor, &identity, &callbacks, front->port_memory);
     assert_non_null(front->port);
     front->service = port_service_new(front->port, front, &machine, &error);
     assert_non_null(front->service);
@@ -201,6 +204,7 @@ static int run_front(const struct world *world, enum port_hold hold, int control
                   (double)front.booted.total / rounds() / 1e6, (double)front.booted.most / 1e6);
     port_service_free(front.service);
     port_free(front.port);
+    port_memory_free(front.port_memory);
     event_free(controlled);
     message_link_free(front.link);
     event_base_free(front.base);

@@ -211,11 +211,14 @@ static void without_memory_data_are_not_acknowledged(void **state)
 {
     struct world *world = *state;
     begin(world);
+    struct port_limits limits = WORLD_LIMITS;
     uint32_t next = client_connects(world, 1000);
-    world_limit(world, &(struct port_limits){10, 10, 10, 10, 10, 100});
+    size_t bytes = world_statistics(world).bytes;
+    limits.bytes = bytes + 100;
+    world_limit(world, &limits);
     client_says(world, 1000, DATA, next, TCP_ACK, "GET ", 4);
     world_silence(world);
-    assert_int_equal(world_statistics(world).bytes, 0);
+    assert_int_equal(world_statistics(world).bytes, bytes);
 }
 
 static void damaged_segments_are_ignored(void **state)
@@ -548,8 +551,10 @@ static void past_the_limit_there_are_cookies(void **state)
                                   .window = 1000,
                                   .data = (const uint8_t *)"GET",
                                   .data_length = 3};
+    struct port_limits limits = WORLD_LIMITS;
     begin(world);
-    world_limit(world, &(struct port_limits){10, 10, 100, 100, 2, 100000});
+    limits.half_open = 2;
+    world_limit(world, &limits);
     for (uint16_t port = 1000; port < 1010; port++) {
         client_opens(world, port, 80, ISN);
         const struct packet *packet = expect_segment(world, port, TCP_SYN | TCP_ACK);
@@ -587,8 +592,10 @@ static void past_the_limit_there_are_cookies(void **state)
 static void forged_and_old_cookies_are_reset(void **state)
 {
     struct world *world = *state;
+    struct port_limits limits = WORLD_LIMITS;
     begin(world);
-    world_limit(world, &(struct port_limits){10, 10, 100, 100, 0, 100000});
+    limits.half_open_per_service = 0;
+    world_limit(world, &limits);
     client_opens(world, 1000, 80, ISN);
     uint32_t next = expect_segment(world, 1000, TCP_SYN | TCP_ACK)->tcp.sequence + 1;
     client_says(world, 1000, DATA, next + 1, TCP_ACK, NULL, 0);
@@ -604,8 +611,10 @@ static void forged_and_old_cookies_are_reset(void **state)
 static void connections_are_limited(void **state)
 {
     struct world *world = *state;
+    struct port_limits limits = WORLD_LIMITS;
     begin(world);
-    world_limit(world, &(struct port_limits){10, 10, 3, 2, 10, 100000});
+    limits.connections_per_service = 2;
+    world_limit(world, &limits);
     client_connects(world, 1000);
     client_connects(world, 1001);
     uint32_t next = client_connects(world, 1002); /* by a cookie; there is no room for it */
@@ -614,6 +623,58 @@ static void connections_are_limited(void **state)
     client_says(world, 1002, DATA, next, TCP_ACK, "GET", 3);
     expect_acknowledged(world, 1002, next, 3);
     assert_int_equal(world_statistics(world).connections, 2);
+}
+
+static void of_one_service_not_all_may_be_half_open(void **state)
+{
+    struct world *world = *state;
+    struct port_limits limits = WORLD_LIMITS;
+    begin(world);
+    limits.half_open_per_service = 1;
+    world_limit(world, &limits);
+    client_opens(world, 1000, 80, ISN);
+    expect_segment(world, 1000, TCP_SYN | TCP_ACK);
+    client_opens(world, 1001, 80, ISN);
+    uint32_t next = expect_segment(world, 1001, TCP_SYN | TCP_ACK)->tcp.sequence + 1;
+    assert_int_equal(world_statistics(world).cookies, 1);
+    client_says(world, 1001, DATA, next, TCP_ACK, NULL, 0);
+    assert_int_equal(world_statistics(world).connections, 2);
+    client_says(world, 1000, DATA, 0, TCP_RST, NULL, 0);
+    client_opens(world, 1002, 80, ISN);
+    expect_segment(world, 1002, TCP_SYN | TCP_ACK);
+    assert_int_equal(world_statistics(world).cookies, 1);
+}
+
+static void connections_leave_a_quarter_to_frames(void **state)
+{
+    struct world *world = *state;
+    struct port_limits limits = WORLD_LIMITS;
+    begin(world);
+    limits.bytes = 4 * port_memory_of_connection();
+    world_limit(world, &limits);
+    for (uint16_t port = 1000; port < 1003; port++)
+        client_connects(world, port);
+    client_connects(world, 1003); /* by a cookie; there is no room for it */
+    assert_int_equal(world_statistics(world).cookies, 1);
+    assert_int_equal(world_statistics(world).connections, 3);
+    client_datagram(world, 80, "datagram");
+    assert_int_equal(world_statistics(world).frames, 1);
+}
+
+static void frames_give_way_to_connections(void **state)
+{
+    static const uint8_t data[1000];
+    struct world *world = *state;
+    struct port_limits limits = WORLD_LIMITS;
+    begin(world);
+    client_datagram(world, 80, "datagram");
+    uint32_t next = client_connects(world, 1000);
+    limits.bytes_per_service = world_statistics(world).bytes + 2000;
+    world_limit(world, &limits);
+    client_says(world, 1000, DATA, next, TCP_ACK, data, sizeof data);
+    expect_acknowledged(world, 1000, next, sizeof data);
+    assert_int_equal(world_statistics(world).frames, 0);
+    assert_int_equal(world_statistics(world).dropped, 1);
 }
 
 int main(void)
@@ -648,6 +709,9 @@ int main(void)
         TEST(past_the_limit_there_are_cookies),
         TEST(forged_and_old_cookies_are_reset),
         TEST(connections_are_limited),
+        TEST(of_one_service_not_all_may_be_half_open),
+        TEST(connections_leave_a_quarter_to_frames),
+        TEST(frames_give_way_to_connections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

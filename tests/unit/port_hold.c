@@ -305,8 +305,10 @@ static void everything_for_a_machine_that_starts_is_held(void **state)
 static void the_oldest_of_a_service_is_dropped(void **state)
 {
     struct world *world = *state;
+    struct port_limits limits = WORLD_LIMITS;
     draw(world);
-    world_limit(world, &(struct port_limits){3, 100, .bytes_total = 100000});
+    limits.frames_per_service = 3;
+    world_limit(world, &limits);
     for (uint16_t port = 1000; port < 1005; port++)
         client_opens(world, port, 80, 1);
     assert_int_equal(world_statistics(world).frames, 3);
@@ -318,35 +320,88 @@ static void the_oldest_of_a_service_is_dropped(void **state)
         expect_opening(world, port);
 }
 
-static void the_oldest_of_all_is_dropped(void **state)
+/* Another service, 10.0.0.11, and the way to it. */
+static struct port_service *add_other(struct world *world, struct way *way)
 {
-    struct world *world = *state;
     struct port_machine machine = world_machine(PORT_READY_TOLD);
-    struct address address = {AF_INET, {10, 0, 0, 11}};
-    struct way way = world_to_machine4;
-    uint8_t frame[ETHERNET_FRAME_MAX];
+    static const struct address address = {AF_INET, {10, 0, 0, 11}};
     machine.mac[5]++;
     machine.addresses = &address;
     machine.address_count = 1;
     struct port_service *other = port_service_new(world->port, world, &machine, NULL);
     assert_non_null(other);
-    way.to = address;
-    memcpy(way.to_mac.bytes, machine.mac, sizeof machine.mac);
+    *way = world_to_machine4;
+    way->to = address;
+    memcpy(way->to_mac.bytes, machine.mac, sizeof machine.mac);
+    return other;
+}
+
+static void wants_other(struct world *world, const struct way *way)
+{
+    uint8_t frame[ETHERNET_FRAME_MAX];
+    world_give(world, frame, frame_udp(frame, way, 80, "datagram"));
+}
+
+static void the_oldest_of_all_is_dropped(void **state)
+{
+    struct world *world = *state;
+    struct port_limits limits = WORLD_LIMITS;
+    struct way way;
+    struct port_service *other = add_other(world, &way);
 
     draw(world);
-    world_limit(world, &(struct port_limits){100, 2, .bytes_total = 100000});
     client_opens(world, 1000, 80, 1);
     client_opens(world, 1001, 80, 1);
-    world_give(world, frame, frame_udp(frame, &way, 80, "datagram"));
+    limits.bytes = world_statistics(world).bytes;
+    world_limit(world, &limits);
+    wants_other(world, &way);
     world_next(world); /* the other's announcement */
     assert_int_equal(world_statistics(world).frames, 2);
     assert_int_equal(world->service->frame_count, 1);
-    world_limit(world, &(struct port_limits){100, 100, .bytes_total = 100});
+    limits.bytes /= 2; /* as long as one of them */
+    world_limit(world, &limits);
+    assert_int_equal(world_statistics(world).frames, 1);
+    assert_int_equal(other->frame_count, 1);
     client_opens(world, 1002, 80, 1);
     assert_int_equal(world_statistics(world).frames, 1);
-    assert_true(world_statistics(world).bytes <= 100);
+    assert_int_equal(world_statistics(world).bytes, limits.bytes);
     assert_int_equal(other->frame_count, 0);
     port_service_free(other);
+}
+
+static void a_service_over_its_share_drops_its_own(void **state)
+{
+    struct world *world = *state;
+    struct port_limits limits = WORLD_LIMITS;
+    struct way way;
+    struct port_service *other = add_other(world, &way);
+
+    draw(world);
+    wants_other(world, &way);
+    world_next(world); /* the other's announcement */
+    client_opens(world, 1000, 80, 1);
+    limits.bytes_per_service = world->service->bytes;
+    world_limit(world, &limits);
+    client_opens(world, 1001, 80, 1);
+    assert_int_equal(other->frame_count, 1);
+    assert_int_equal(world->service->frame_count, 1);
+    port_service_ready(world->service);
+    expect_question(world);
+    machine_answers(world);
+    expect_opening(world, 1001);
+    port_service_free(other);
+}
+
+static void a_frame_that_has_no_room_even_alone_is_dropped(void **state)
+{
+    struct world *world = *state;
+    struct port_limits limits = WORLD_LIMITS;
+    draw(world);
+    limits.bytes = 50;
+    world_limit(world, &limits);
+    client_opens(world, 1000, 80, 1);
+    assert_int_equal(world_statistics(world).frames, 0);
+    assert_int_equal(world_statistics(world).dropped, 1);
 }
 
 static void nobody_waits_for_ever(void **state)
@@ -622,6 +677,8 @@ int main(void)
         TEST(everything_for_a_machine_that_starts_is_held),
         TEST(the_oldest_of_a_service_is_dropped),
         TEST(the_oldest_of_all_is_dropped),
+        TEST(a_service_over_its_share_drops_its_own),
+        TEST(a_frame_that_has_no_room_even_alone_is_dropped),
         TEST(nobody_waits_for_ever),
         TEST(a_failed_start_answers_at_once),
         TEST(while_refused_nobody_waits),

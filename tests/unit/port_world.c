@@ -97,14 +97,14 @@ void world_service(struct world *world, enum port_ready kind)
 
 void world_limit(struct world *world, const struct port_limits *limits)
 {
-    world->port->limits = *limits;
+    port_memory_limit(world->port->memory, limits);
 }
 
 int world_setup(void **state)
 {
     static const struct port_callbacks callbacks = {
         .wanted = wanted, .ready = ready, .stopped = stopped};
-    static const struct port_limits limits = {1000, 1000, 1000, 1000, 1000, 100000000};
+    static const struct port_limits limits = WORLD_LIMITS;
     struct port_identity identity = {.address = world_port4};
     struct world *world = calloc(1, sizeof *world);
     int ends[2];
@@ -116,7 +116,9 @@ int world_setup(void **state)
                      0);
     world->bridge = ends[1];
     world->base = event_base_new();
-    world->port = port_new(world->base, ends[0], &identity, &callbacks, &limits);
+    world->memory = port_memory_new(&limits);
+    assert_non_null(world->memory);
+    world->port = port_new(world->base, ends[0], &identity, &callbacks, world->memory);
     assert_non_null(world->port);
     world->port->clock = clock_of_world;
     world_service(world, PORT_READY_TOLD);
@@ -130,13 +132,16 @@ int world_teardown(void **state)
     world_silence(world);
     port_service_free(world->service);
     struct port_statistics left = world_statistics(world);
+    size_t in_use = world->memory->bytes + world->memory->connection_bytes;
     port_free(world->port);
+    port_memory_free(world->memory);
     conduit_link_end(&world->link);
     event_base_free(world->base);
     close(world->bridge);
     free(world);
     assert_int_equal(left.frames, 0);
     assert_int_equal(left.bytes, 0);
+    assert_int_equal(in_use, 0);
     return 0;
 }
 

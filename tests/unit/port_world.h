@@ -22,6 +22,7 @@ struct event_base;
 
 struct world {
     struct event_base *base;
+    struct port_memory *memory;
     struct port *port;
     struct port_service *service; /* 10.0.0.10 and fd00::10, port 80 */
     int bridge;                   /* the other end of the port's device */
@@ -54,6 +55,12 @@ int world_teardown(void **state);
 void world_service(struct world *world, enum port_ready ready);
 struct port_machine world_machine(enum port_ready ready); /* as it does */
 void world_replace(struct world *world, const struct port_machine *machine);
+/* Those that it has at first. */
+#define WORLD_LIMITS                                                                               \
+    {                                                                                              \
+        .bytes = 100000000, .bytes_per_service = 100000000, .frames_per_service = 1000,            \
+        .connections_per_service = 1000, .half_open_per_service = 1000, .half_open = 1000          \
+    }
 void world_limit(struct world *world, const struct port_limits *limits);
 
 /* The clock goes on, and what is due then is done. */

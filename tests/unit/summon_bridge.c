@@ -430,6 +430,27 @@ static void connections_handed_over_are_counted_over_all_holds(void **state)
     assert_int_equal(statistics.frames, 1);
 }
 
+static void limits_of_what_is_held_follow_the_configuration(void **state)
+{
+    (void)state;
+    begin(world_config(1));
+    const struct port_limits *limits = &world.port_limits;
+    assert_int_equal(limits->bytes, 64 * MEGABYTE);
+    assert_int_equal(limits->bytes_per_service, 16 * MEGABYTE);
+    assert_int_equal(limits->connections_per_service, 1024);
+    assert_int_equal(limits->half_open_per_service, 256);
+    assert_int_equal(limits->half_open, 1024);
+    struct config *config = reload_with(1);
+    config->held_limit = 8 * MEGABYTE;
+    config->held_connection_limit = 100;
+    commit(config);
+    assert_int_equal(limits->bytes, 8 * MEGABYTE);
+    assert_int_equal(limits->bytes_per_service, 2 * MEGABYTE);
+    assert_int_equal(limits->connections_per_service, 100);
+    assert_int_equal(limits->half_open_per_service, 25);
+    assert_int_equal(limits->half_open, 100);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, world_begin, world_end)
 
 int main(void)
@@ -458,6 +479,7 @@ int main(void)
         TEST(a_service_moves_to_a_user_network),
         TEST(what_the_port_refuses_is_tried_again_at_a_reload),
         TEST(connections_handed_over_are_counted_over_all_holds),
+        TEST(limits_of_what_is_held_follow_the_configuration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,8 @@ struct config *world_config(size_t count)
     config->memory_limit = 1024 * MEGABYTE;
     config->machine_limit = 64;
     config->start_limit = 4;
+    config->held_limit = 64 * MEGABYTE;
+    config->held_connection_limit = 1024;
     config->service_count = count;
     config->services = calloc(count, sizeof *config->services);
     for (size_t i = 0; i < count; i++) {
@@ -404,10 +406,35 @@ struct port {
 
 static struct port_callbacks port_callbacks;
 
-struct port *port_new(struct event_base *base, int descriptor, const struct port_identity *identity,
-                      const struct port_callbacks *callbacks, const struct port_limits *limits)
+static struct port_memory {
+    bool is_in_use;
+} port_memory;
+
+struct port_memory *port_memory_new(const struct port_limits *limits)
 {
-    (void)base, (void)descriptor, (void)identity, (void)limits;
+    assert_false(port_memory.is_in_use);
+    port_memory.is_in_use = true;
+    world.port_limits = *limits;
+    return &port_memory;
+}
+
+void port_memory_limit(struct port_memory *memory, const struct port_limits *limits)
+{
+    assert_ptr_equal(memory, &port_memory);
+    world.port_limits = *limits;
+}
+
+void port_memory_free(struct port_memory *memory)
+{
+    assert_int_equal(world.ports, 0);
+    memory->is_in_use = false;
+}
+
+struct port *port_new(struct event_base *base, int descriptor, const struct port_identity *identity,
+                      const struct port_callbacks *callbacks, struct port_memory *memory)
+{
+    (void)base, (void)descriptor, (void)identity;
+    assert_ptr_equal(memory, &port_memory);
     port_callbacks = *callbacks;
     world.ports++;
     return calloc(1, sizeof(struct port));

@@ -52,8 +52,9 @@ struct world {
     struct dns_host *last_released;
     struct transition *transitions;
     size_t transition_count;
-    unsigned resets;   /* connections refused or reset by the hold */
-    unsigned ports;    /* that are open */
+    unsigned resets; /* connections refused or reset by the hold */
+    unsigned ports;  /* that are open */
+    struct port_limits port_limits;
     bool port_refuses; /* new services */
     /* What the keeper says of machines. */
     uint8_t token[MESSAGE_TOKEN_SIZE];

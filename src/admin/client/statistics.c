@@ -73,6 +73,8 @@ static void print_limits(const json_t *limits)
     print_of_limit("machines", limits, "machines", "machine_limit");
     printf("  %-18s %12s of %s\n", "memory", text_size(size_of(limits, "memory"), used),
            text_size(size_of(limits, "memory_limit"), limit));
+    printf("  %-18s %12s of %s\n", "held on bridges", text_size(size_of(limits, "held"), used),
+           text_size(size_of(limits, "held_limit"), limit));
     print_of_limit("starts at a time", limits, "starts", "start_limit");
     print_count("waiting starts", limits, "waiting");
 }
