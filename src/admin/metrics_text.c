@@ -193,6 +193,9 @@ static void write_held(struct evbuffer *out, const struct summoner *summoner)
           port.half_open);
     counter(out, "jitsu_port_accepted_total", "Connections accepted on bridges.", port.accepted);
     counter(out, "jitsu_port_cookies_total", "SYN cookies sent on bridges.", port.cookies);
+    counter(out, "jitsu_port_challenges_total",
+            "Clients that were asked on bridges, in a crowd, whether they are there.",
+            port.challenges);
     counter(out, "jitsu_port_held_frames_total", "Frames that were held on bridges.", port.held);
     counter(out, "jitsu_port_released_frames_total",
             "Frames that were held on bridges and went to their machine.", port.released);

@@ -188,14 +188,15 @@ struct port_statistics {
     size_t connections, half_open; /* the port's now; those whose client has not answered yet */
     uint64_t accepted;             /* connections whose client has answered, ever */
     uint64_t handed_over;
-    uint64_t cookies;  /* sent */
-    uint64_t held;     /* frames that ever were */
-    uint64_t repeated; /* TCP segments that opened a connection once more: not held again */
-    uint64_t released; /* frames that went to machines */
-    uint64_t dropped;  /* held frames that never did: over the limits, or too old */
-    uint64_t refused;  /* answered with a reset or ICMP */
-    uint64_t not_sent; /* frames that the device did not take */
-    uint64_t strange;  /* frames of the conduit that were not of a machine's */
+    uint64_t cookies;    /* sent */
+    uint64_t challenges; /* clients that were asked whether they are there */
+    uint64_t held;       /* frames that ever were */
+    uint64_t repeated;   /* TCP segments that opened a connection once more: not held again */
+    uint64_t released;   /* frames that went to machines */
+    uint64_t dropped;    /* held frames that never did: over the limits, or too old */
+    uint64_t refused;    /* answered with a reset or ICMP */
+    uint64_t not_sent;   /* frames that the device did not take */
+    uint64_t strange;    /* frames of the conduit that were not of a machine's */
 };
 void port_statistics(const struct port *port, struct port_statistics *statistics);
 

@@ -12,17 +12,61 @@
 /* While the device takes no more. */
 #define RELEASE_RETRY NANOSECONDS_PER_MILLISECOND
 
+/* --- the queues: those whose clients are there come last, and within each kind the oldest first
+ * ---
+ */
+
+static void enqueue(struct held_frame *frame)
+{
+    struct port_service *service = frame->service;
+    struct port_memory *memory = service->port->memory;
+    bool is_late = frame->queue != &service->frames;
+    struct held_frame *behind = frame->is_real || is_late ? NULL : service->first_real;
+    if (behind)
+        TAILQ_INSERT_BEFORE(behind, frame, of_service);
+    else
+        TAILQ_INSERT_TAIL(frame->queue, frame, of_service);
+    behind = frame->is_real ? NULL : memory->first_real;
+    if (behind)
+        TAILQ_INSERT_BEFORE(behind, frame, of_all);
+    else
+        TAILQ_INSERT_TAIL(&memory->frames, frame, of_all);
+    if (frame->is_real && !service->first_real)
+        service->first_real = frame;
+    if (frame->is_real && !memory->first_real)
+        memory->first_real = frame;
+}
+
+static void dequeue(struct held_frame *frame)
+{
+    struct port_service *service = frame->service;
+    struct port_memory *memory = service->port->memory;
+    if (service->first_real == frame)
+        service->first_real = TAILQ_NEXT(frame, of_service);
+    if (memory->first_real == frame)
+        memory->first_real = TAILQ_NEXT(frame, of_all);
+    TAILQ_REMOVE(frame->queue, frame, of_service);
+    TAILQ_REMOVE(&memory->frames, frame, of_all);
+}
+
+void port_hold_as_real(struct held_frame *frame)
+{
+    dequeue(frame);
+    frame->is_real = true;
+    enqueue(frame);
+}
+
 /* --- out --- */
 
 static void forget(struct held_frame *frame)
 {
     struct port_service *service = frame->service;
     struct port *port = service->port;
-    TAILQ_REMOVE(frame->queue, frame, of_service);
-    TAILQ_REMOVE(&port->memory->frames, frame, of_all);
+    dequeue(frame);
     if (frame->is_opening)
         table_remove(&port->openings, &frame->opening);
-    service->frame_count--;
+    if (--service->frame_count == 0)
+        service->is_crowded = false;
     service->passing_count -= frame->is_passing;
     port->statistics.frames--;
     port_memory_give(service, port_memory_of_frame(frame->length));
@@ -41,11 +85,20 @@ void port_drop_queue(struct held_frame_queue *queue)
         port_drop(TAILQ_FIRST(queue));
 }
 
+static bool is_old(const struct held_frame *frame, uint64_t now)
+{
+    return frame->moment + HOLD_TIME <= now;
+}
+
 void port_drop_old(struct port *port)
 {
+    const struct port_memory *memory = port->memory;
     struct held_frame *frame;
-    while ((frame = TAILQ_FIRST(&port->memory->frames)) != NULL &&
-           frame->moment + HOLD_TIME <= port->now)
+    while ((frame = TAILQ_FIRST(&memory->frames)) != NULL && is_old(frame, port->now))
+        port_drop(frame);
+    if (frame)
+        port_wake_up(port, frame->moment + HOLD_TIME);
+    while ((frame = memory->first_real) != NULL && is_old(frame, port->now))
         port_drop(frame);
     if (frame)
         port_wake_up(port, frame->moment + HOLD_TIME);
@@ -83,15 +136,22 @@ static bool is_repeated(struct port *port, const struct packet *packet, uint64_t
     }
     port->statistics.repeated++;
     frame->moment = port->now;
-    TAILQ_REMOVE(&port->memory->frames, frame, of_all);
-    TAILQ_INSERT_TAIL(&port->memory->frames, frame, of_all);
+    dequeue(frame);
+    enqueue(frame);
+    if (!frame->is_real)
+        port_challenge(frame->service, packet);
     return true;
+}
+
+struct held_frame *port_find_opening(struct port *port, const struct packet *packet)
+{
+    struct packet found;
+    return find_opening(port, packet, port_flow_hash(port, packet), &found);
 }
 
 void port_drop_opening(struct port *port, const struct packet *packet)
 {
-    struct packet found;
-    struct held_frame *frame = find_opening(port, packet, port_flow_hash(port, packet), &found);
+    struct held_frame *frame = port_find_opening(port, packet);
     if (frame)
         port_drop(frame);
 }
@@ -112,8 +172,7 @@ static struct held_frame *keep(struct port_service *service, const struct packet
                                  .moment = port->now,
                                  .length = (uint16_t)packet->length};
     memcpy(frame->bytes, packet->frame, packet->length);
-    TAILQ_INSERT_TAIL(queue, frame, of_service);
-    TAILQ_INSERT_TAIL(&port->memory->frames, frame, of_all);
+    enqueue(frame);
     service->frame_count++;
     port->statistics.frames++;
     port_memory_take(service, port_memory_of_frame(packet->length));
@@ -138,8 +197,10 @@ bool port_hold(struct port_service *service, const struct packet *packet, bool s
     frame->summons = summons;
     frame->is_passing = is_passing;
     service->passing_count += is_passing;
-    if (is_opening)
+    if (is_opening) {
         table_add(&port->openings, &frame->opening, hash);
+        port_challenge(service, packet);
+    }
     return true;
 }
 
@@ -192,6 +253,9 @@ void port_release_queue(struct held_frame_queue *queue)
 
 void port_release(struct port_service *service)
 {
+    while (service->first_real)
+        if (!release_one(service->first_real))
+            return;
     port_release_queue(&service->frames);
 }
 

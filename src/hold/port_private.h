@@ -1,9 +1,10 @@
 /* What the files of the port share. port.c: life, and frames in and out of the device;
  * port_service.c: services and what their owner says; port_receive.c: what a frame from the bridge
- * means; port_memory.c: how much may be held; port_hold.c: the frames held; port_speak.c: what is
- * sent in machines' names and the port's own; port_machine.c: how machines become ready;
- * port_conduit.c: what is said to unikernels; port_connection.c: the connections accepted for them;
- * port_handshake.c: what clients' segments do to these. */
+ * means; port_memory.c: how much may be held; port_hold.c: the frames held; port_challenge.c: which
+ * of them are of clients that are there; port_speak.c: what is sent in machines' names and the
+ * port's own; port_machine.c: how machines become ready; port_conduit.c: what is said to
+ * unikernels; port_connection.c: the connections accepted for them; port_handshake.c: what clients'
+ * segments do to these. */
 #ifndef JITSU_HOLD_PORT_PRIVATE_H
 #define JITSU_HOLD_PORT_PRIVATE_H
 
@@ -56,6 +57,7 @@ struct held_frame {
     uint64_t moment;                /* clock_now() when it came, or came again */
     uint16_t length;
     bool is_opening; /* a TCP segment that opens a connection */
+    bool is_real;    /* whose client has shown that it is there */
     bool summons;
     bool is_passing; /* not from a client of the service: may go in before it is ready */
     uint8_t bytes[];
@@ -125,6 +127,7 @@ struct port_service {
     struct prefix *summon_from;
     uint32_t address_count, port_count, summon_from_count;
     struct held_frame_queue frames;
+    struct held_frame *first_real; /* of those, which come last; NULL: none */
     size_t frame_count, passing_count;
     struct connection_queue connections;
     size_t connection_count, half_open_count;
@@ -138,7 +141,8 @@ struct port_service {
     uint8_t hold;     /* enum port_hold */
     bool resumes;     /* starting from being suspended */
     bool refuse;
-    bool want_due; /* the owner is to be told of the oldest that waits */
+    bool is_crowded; /* clients are asked whether they are there */
+    bool want_due;   /* the owner is to be told of the oldest that waits */
     uint16_t ready_port;
     bool is_active; /* something is due at some time */
     struct port_attempt attempt;
@@ -149,6 +153,7 @@ struct port_memory {
     struct port_limits limits;
     size_t bytes, connection_bytes, half_open;
     struct held_frame_queue frames; /* of all ports, oldest first */
+    struct held_frame *first_real;  /* as a service's */
 };
 
 struct port {
@@ -229,6 +234,12 @@ bool port_hold(struct port_service *service, const struct packet *packet, bool s
 void port_hold_late(struct port_service *service, const struct packet *packet,
                     struct held_frame_queue *queue);
 
+/* The held segment that opened the same connection, or NULL. */
+struct held_frame *port_find_opening(struct port *port, const struct packet *packet);
+
+/* Its client is there: it gives way only when nothing else is left to. */
+void port_hold_as_real(struct held_frame *frame);
+
 /* Forgets the held segment that opened the same connection. */
 void port_drop_opening(struct port *port, const struct packet *packet);
 
@@ -247,6 +258,15 @@ void port_reject_others(struct port_service *service);
 void port_drop(struct held_frame *frame);
 void port_drop_queue(struct held_frame_queue *queue);
 void port_drop_old(struct port *port); /* those for whom nobody can be waiting any more */
+
+/* --- port_challenge.c --- */
+
+/* A segment that opens a connection is held: is its client there? Asks, if there may not be room
+ * for everybody. */
+void port_challenge(struct port_service *service, const struct packet *packet);
+
+/* Is it the answer? */
+bool port_challenge_answered(struct port_service *service, const struct packet *packet);
 
 /* --- port_speak.c --- */
 

@@ -183,6 +183,8 @@ static void receive_for(struct port_service *service, const struct packet *packe
         receive_ready(service, packet);
         return;
     }
+    if (packet->kind == PACKET_TCP && port_challenge_answered(service, packet))
+        return;
     enum purpose purpose = purpose_of(service, packet);
     if (purpose == PURPOSE_SUMMONS)
         service->last_use = service->port->now;

@@ -189,6 +189,7 @@ void summoner_port_statistics(const struct summoner *summoner, struct port_stati
         statistics->accepted += one.accepted;
         statistics->handed_over += one.handed_over;
         statistics->cookies += one.cookies;
+        statistics->challenges += one.challenges;
         statistics->held += one.held;
         statistics->repeated += one.repeated;
         statistics->released += one.released;

@@ -302,6 +302,13 @@ static void everything_for_a_machine_that_starts_is_held(void **state)
     assert_int_equal(world_statistics(world).released, 4);
 }
 
+/* So many clients are asked whether they are there (port_challenge.c). */
+static void expect_challenges(struct world *world, unsigned count)
+{
+    for (; count > 0; count--)
+        assert_int_equal(world_next(world)->tcp.flags, TCP_ACK);
+}
+
 static void the_oldest_of_a_service_is_dropped(void **state)
 {
     struct world *world = *state;
@@ -311,6 +318,7 @@ static void the_oldest_of_a_service_is_dropped(void **state)
     world_limit(world, &limits);
     for (uint16_t port = 1000; port < 1005; port++)
         client_opens(world, port, 80, 1);
+    expect_challenges(world, 5);
     assert_int_equal(world_statistics(world).frames, 3);
     assert_int_equal(world_statistics(world).dropped, 2);
     port_service_ready(world->service);
@@ -363,6 +371,7 @@ static void the_oldest_of_all_is_dropped(void **state)
     assert_int_equal(world_statistics(world).frames, 1);
     assert_int_equal(other->frame_count, 1);
     client_opens(world, 1002, 80, 1);
+    expect_challenges(world, 1);
     assert_int_equal(world_statistics(world).frames, 1);
     assert_int_equal(world_statistics(world).bytes, limits.bytes);
     assert_int_equal(other->frame_count, 0);
@@ -383,6 +392,7 @@ static void a_service_over_its_share_drops_its_own(void **state)
     limits.bytes_per_service = world->service->bytes;
     world_limit(world, &limits);
     client_opens(world, 1001, 80, 1);
+    expect_challenges(world, 1);
     assert_int_equal(other->frame_count, 1);
     assert_int_equal(world->service->frame_count, 1);
     port_service_ready(world->service);
