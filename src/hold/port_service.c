@@ -230,8 +230,9 @@ void port_service_starting(struct port_service *service)
 void port_service_ready(struct port_service *service)
 {
     listen_to_owner(service);
+    bool says_hello = service->state == PORT_STARTING && !service->resumes;
     port_machine_ready(service);
-    if (service->conduit.is_open && !service->conduit.is_greeted)
+    if (service->conduit.is_open && !service->conduit.is_greeted && !says_hello)
         port_conduit_greet(service);
 }
 

@@ -11,10 +11,10 @@ import struct
 import threading
 import time
 
-import archives
 import bridge
 import bridge_clients as clients
 import lab
+import long_request
 
 ADDRESS, ADDRESS6 = bridge.WWW["address"]
 NAME = bridge.WWW["name"]
@@ -44,39 +44,17 @@ def end(answer):
 
 # --- before the machine exists ---
 
-CONTENTS = bytes(number * number >> 3 & 255 for number in range(5000))
-SITE = archives.cpio({"contents": CONTENTS})
-
-
-def long_request():
-    """10 KB that all count: each request is for one byte, and each answer says which it was."""
-    places = [number * 37 % len(CONTENTS) for number in range(180)]
-    requests = [f"GET /contents HTTP/1.1\r\nHost: a\r\nRange: bytes={place}-{place}\r\n\r\n" for place in places]
-    requests[-1] = requests[-1].replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")
-    return places, "".join(requests).encode()
-
-
-def check_long_answer(places, answer):
-    for place in places:
-        head, _, answer = answer.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 206 ") and f" {place}-{place}/".encode() in head, f"{place}: {head}"
-        assert answer[0] == CONTENTS[place], f"{place}: {answer[:20]}"
-        answer = answer[1:]
-    assert not answer, answer
-
-
 def uploads_that_begin_before_the_machine_exists_arrive_whole():
-    places, request = long_request()
-    assert len(request) > 10000
+    assert len(long_request.REQUEST) > 10000
     for hold in HOLDS:
         service = {**bridge.WWW, "hold": hold, "ramdisk": "site.cpio"}
-        with clients.world(service, files={"site.cpio": SITE}) as (daemon, near, far), clients.Crowd() as crowd:
+        with clients.world(service, files={"site.cpio": long_request.SITE}) as (daemon, near, far), clients.Crowd() as crowd:
             for address in ADDRESS, ADDRESS6:
                 for host in near, far:
-                    crowd.open(host, address, request)
+                    crowd.open(host, address, long_request.REQUEST)
             for connection in crowd.finish():
                 assert not connection.failure, connection.failure
-                check_long_answer(places, connection.answer)
+                long_request.check_answer(connection.answer)
             assert len(bridge.starts(daemon, service)) == 1
 
 

@@ -129,6 +129,36 @@ static void a_new_port_makes_itself_known(void **state)
     machine_hears(world, CONDUIT_STOP);
 }
 
+/* Its owner may learn of it before the port does, from the console: HELLO is on its way. */
+static void a_machine_that_starts_is_not_asked_for_its_hello(void **state)
+{
+    struct world *world = *state;
+    begin(world);
+    machine_announces(world);
+    port_service_ready(world->service);
+    expect_opening(world, 1000);
+    world_silence(world);
+    machine_hello(world);
+    machine_hears(world, CONDUIT_SETTLED);
+    assert_int_equal(world->readies, 0);
+}
+
+static void a_machine_that_resumes_is_asked_for_its_hello(void **state)
+{
+    struct world *world = *state;
+    world_service(world, PORT_READY_TOLD);
+    port_service_suspended(world->service);
+    expect_announcement(world);
+    machine_connects(world);
+    port_service_starting(world->service);
+    port_service_ready(world->service);
+    expect_question(world);
+    machine_hears(world, CONDUIT_HELLO);
+    machine_answers(world);
+    machine_hello(world);
+    machine_hears(world, CONDUIT_SETTLED);
+}
+
 static void a_machine_whose_readiness_shows_otherwise_is_told_when_all_is_settled(void **state)
 {
     struct world *world = *state;
@@ -154,6 +184,8 @@ int main(void)
         TEST(load_is_use),
         TEST(a_machine_is_asked_to_stop),
         TEST(a_new_port_makes_itself_known),
+        TEST(a_machine_that_starts_is_not_asked_for_its_hello),
+        TEST(a_machine_that_resumes_is_asked_for_its_hello),
         TEST(a_machine_whose_readiness_shows_otherwise_is_told_when_all_is_settled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
