@@ -236,12 +236,14 @@ static void receive_taken(struct port_service *service, const struct conduit_tak
     }
 }
 
-/* Bytes that came or went are use; that a connection was reset at its end is not. */
+/* Bytes that came or went are use; that a connection was reset at its end is not. Where not
+ * everybody's use counts, it cannot be told from this: the keeper knows. */
 static void receive_load(struct port_service *service, const struct conduit_load *load)
 {
     struct conduit_load *last = &service->conduit.load;
-    if (load->received != last->received || load->sent != last->sent ||
-        load->connections > last->connections)
+    bool is_use = load->received != last->received || load->sent != last->sent ||
+                  load->connections > last->connections;
+    if (is_use && service->summon_from_count == 0)
         service->last_use = service->port->now;
     *last = *load;
 }

@@ -14,6 +14,7 @@
 #include "keeper/listening.h"
 #include "keeper/machine.h"
 #include "keeper/process.h"
+#include "keeper/traffic.h"
 
 /* While so many messages wait for the front, nothing more is taken from it. */
 #define QUEUED_MAX 1024
@@ -160,6 +161,9 @@ static void received(void *argument, const struct message *message, int descript
     case MESSAGE_SEEN_READY:
         keeper_machine_seen_ready(keeper, message->service, message->serial);
         break;
+    case MESSAGE_LOOK:
+        keeper_machine_look(keeper, message->service, message->serial);
+        break;
     default:
         log_warning("the front sent a message that is not for the keeper; ignoring it");
     }
@@ -219,7 +223,8 @@ static int begin(struct keeper *keeper, struct error *error)
     keeper->listening =
         listening_new(options->config, options->passed_first, options->passed_count);
     keeper->bridges = bridges_new(options->config->run_directory);
-    if (!keeper->base || !keeper->listening || !keeper->bridges)
+    keeper->traffic = traffic_new(keeper->base);
+    if (!keeper->base || !keeper->listening || !keeper->bridges || !keeper->traffic)
         return -1;
     keeper->supervisor_readable =
         event_new(keeper->base, options->supervisor, EV_READ | EV_PERSIST, on_supervisor, keeper);
@@ -242,6 +247,7 @@ static void finish(struct keeper *keeper)
     if (keeper->bridges && keeper->status == KEEPER_ENDED)
         bridges_remove(keeper->bridges);
     bridges_free(keeper->bridges);
+    traffic_free(keeper->traffic);
     message_link_free(keeper->link);
     listening_free(keeper->listening);
     if (keeper->supervisor_readable)

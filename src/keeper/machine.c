@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "keeper/backends.h"
 #include "keeper/process.h"
+#include "keeper/traffic.h"
 
 /* What a machine may print at once, and each second: more than boot messages, less than a flood. */
 #define CONSOLE_BURST      (256 * 1024)
@@ -53,6 +54,7 @@ static void forget(struct machine *machine)
     while (*place != machine)
         place = &(*place)->next;
     *place = machine->next;
+    traffic_end(machine->traffic);
     machine->backend->forget(machine);
     free(machine);
 }
@@ -117,6 +119,49 @@ void keeper_machine_list(struct keeper *keeper)
         }
 }
 
+/* --- use --- */
+
+static void answered(void *argument, uint64_t moment)
+{
+    const struct machine *machine = argument;
+    struct message message = message_make(MESSAGE_FIRST_BYTE, machine->serial, machine->name);
+    message.first_byte.moment = moment;
+    keeper_send(machine->keeper, &message, -1);
+}
+
+static void watch_traffic(struct machine *machine)
+{
+    struct error error;
+    uint8_t mac[MAC_SIZE];
+    struct keeper *keeper = machine->keeper;
+    const struct config_service *service = config_find_service(keeper->config, machine->name);
+    if (!machine->device[0] || !service || !service->network)
+        return;
+    device_machine_mac(service->network->name, service->name, mac);
+    machine->traffic =
+        traffic_begin(keeper->traffic, service, machine->device, mac, answered, machine, &error);
+    if (!machine->traffic)
+        log_warning("%s: %s; packets keep it running only until it is ready, then only queries and "
+                    "what it tells itself",
+                    machine->name, error.text);
+}
+
+static void await_first_byte(struct machine *machine)
+{
+    if (machine->traffic)
+        traffic_await_answer(machine->traffic);
+}
+
+void keeper_machine_look(struct keeper *keeper, const char *name, uint32_t serial)
+{
+    const struct machine *machine = find(keeper, name);
+    struct message message = message_make(MESSAGE_USED, serial, name);
+    if (!machine || machine->serial != serial)
+        return;
+    message.use.used = machine->traffic && traffic_was_used(machine->traffic);
+    keeper_send(keeper, &message, -1);
+}
+
 /* --- starting --- */
 
 static void settle(struct machine *machine)
@@ -155,6 +200,7 @@ static void start_known(struct machine *machine, uint32_t serial)
         send_about(machine, MESSAGE_SPAWNED, clock_now());
     if (machine->suspended || machine->suspending) {
         machine->suspending = false;
+        await_first_byte(machine);
         machine->backend->resume(machine);
     } else if (machine->ready) {
         send_about(machine, MESSAGE_READY, clock_now());
@@ -224,6 +270,8 @@ void keeper_machine_stop(struct keeper *keeper, const char *name, uint32_t seria
 void keeper_machine_spawned(struct machine *machine, uint64_t moment)
 {
     machine->spawned = true;
+    watch_traffic(machine);
+    await_first_byte(machine);
     send_about(machine, MESSAGE_SPAWNED, moment);
 }
 
@@ -298,6 +346,7 @@ void keeper_machine_adopted(struct machine *machine)
     uint32_t next_serial = machine->next_serial;
     machine->spawned = machine->ready = true;
     machine->next_serial = 0;
+    watch_traffic(machine);
     end_adoption(machine);
     keeper_synchronise(machine->keeper);
     if (next_serial)

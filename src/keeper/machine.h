@@ -3,6 +3,7 @@
 #ifndef JITSU_KEEPER_MACHINE_H
 #define JITSU_KEEPER_MACHINE_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,6 +36,11 @@ struct machine {
     struct message_forward forwards[CONFIG_PORTS_MAX];
     uint64_t shutdown_timeout; /* of its service when it was started */
 
+    /* The network device in the host by which a bridge sends it frames, known when it is spawned or
+     * adopted; "": none. */
+    char device[IF_NAMESIZE];
+    struct machine_traffic *traffic; /* NULL: nobody looks at it */
+
     /* Of the console's allowance (keeper_machine_console). */
     uint64_t console_filled; /* clock_now() */
     size_t console_allowance, console_dropped;
@@ -49,6 +55,9 @@ void keeper_machine_stop(struct keeper *keeper, const char *service, uint32_t se
 /* The front has seen on a bridge network that the machine takes traffic. */
 void keeper_machine_seen_ready(struct keeper *keeper, const char *service, uint32_t serial);
 
+/* Has it been used? Sends USED. */
+void keeper_machine_look(struct keeper *keeper, const char *service, uint32_t serial);
+
 /* MACHINE (and SUSPENDED) for each machine. */
 void keeper_machine_list(struct keeper *keeper);
 
@@ -57,8 +66,8 @@ void keeper_machine_forget_all(struct keeper *keeper);
 
 /* --- what backends report --- */
 
-/* The machine's process exists. Sends SPAWNED; its pid, forwards, and so on are set. `moment` is a
- * clock_now(). */
+/* The machine's process exists. Sends SPAWNED; its pid, forwards, device and so on are set.
+ * `moment` is a clock_now(). */
 void keeper_machine_spawned(struct machine *machine, uint64_t moment);
 void keeper_machine_entered(struct machine *machine, uint64_t moment);
 

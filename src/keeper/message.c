@@ -56,7 +56,11 @@ size_t message_size(const struct message *message)
         return UNTIL(end.moment);
     case MESSAGE_CONSOLE:
         return offsetof(struct message, console.bytes) + message->console.length;
-    default: /* START, SEEN_READY and SYNCHRONISED have nothing more */
+    case MESSAGE_USED:
+        return UNTIL(use);
+    case MESSAGE_FIRST_BYTE:
+        return UNTIL(first_byte);
+    default: /* START, SEEN_READY, LOOK and SYNCHRONISED have nothing more */
         return UNTIL(service);
     }
 }
@@ -132,6 +136,8 @@ static bool body_is_valid(const struct message *message)
                is_ended(message->end.text, sizeof message->end.text);
     case MESSAGE_CONSOLE:
         return message->console.length <= MESSAGE_CONSOLE_MAX;
+    case MESSAGE_USED:
+        return is_bool(&message->use.used);
     default:
         return true;
     }

@@ -22,6 +22,8 @@ enum message_type {
     MESSAGE_PORT,       /* make jitsud's port on a bridge network; answered by PORT_OPENED */
     MESSAGE_SEEN_READY, /* the port has seen that a machine takes traffic; READY comes of it, unless
                            the machine is ready already, is gone, or shows it in another way */
+    MESSAGE_LOOK,       /* has the machine been used? Of machines on bridge networks; answered by
+                           USED */
     /* keeper -> front */
     MESSAGE_LISTENING,   /* with the descriptor, or with an error */
     MESSAGE_RELOADED,    /* done, or an error: the old configuration stays in force */
@@ -35,6 +37,9 @@ enum message_type {
     MESSAGE_EXITED,       /* a machine that was spawned is gone, asked for or not */
     MESSAGE_SUSPENDED,    /* it was suspended, as asked; the next START resumes it */
     MESSAGE_CONSOLE,      /* what its console printed */
+    MESSAGE_USED,         /* whether it was used since the last of these, or the beginning */
+    MESSAGE_FIRST_BYTE,   /* on a bridge network: it has sent a client something, for the first time
+                             since it was started or resumed */
     MESSAGE_TYPES,
 };
 
@@ -106,6 +111,12 @@ struct message {
             uint16_t length;
             uint8_t bytes[MESSAGE_CONSOLE_MAX];
         } console;
+        struct {
+            bool used;
+        } use; /* USED */
+        struct {
+            uint64_t moment;
+        } first_byte;
     };
 };
 

@@ -34,6 +34,7 @@ static void attach(struct qemu_process *process, struct machine *machine)
     machine->ready_rule = (uint8_t)process->rule;
     machine->ready_port = process->ready_port;
     memcpy(machine->token, process->token, sizeof machine->token);
+    memcpy(machine->device, process->device, sizeof machine->device);
 }
 
 /* While QEMU is still being loaded, or waits to be told to continue. */

@@ -49,8 +49,10 @@ static void confirm(struct service *service, const struct message *message)
         machine_send_stop(service->summoner, message->service, run->serial, mode);
     } else if (message->machine.ready && service->state != MACHINE_RUNNING) {
         machine_ready(service, EVENT_ADOPTED, message);
-    } else if (machine_describe(service, message) && message->machine.ready) {
-        holding_ready(service);
+    } else {
+        if (machine_describe(service, message) && message->machine.ready)
+            holding_ready(service);
+        reaper_begin_anew(service);
     }
 }
 
@@ -208,6 +210,12 @@ static void of_current_run(struct service *service, const struct message *messag
     case MESSAGE_SUSPENDED: /* or MACHINE has told already: it comes after that, too */
         if (!is_dying(service) && service->state != MACHINE_SUSPENDED)
             machine_suspended(service);
+        break;
+    case MESSAGE_USED:
+        reaper_learn(service, message->use.used);
+        break;
+    case MESSAGE_FIRST_BYTE:
+        machine_first_byte(service, message->first_byte.moment, 0);
         break;
     default:
         log_warning("%s: the keeper sent a message of type %u, which it should not: ignored",

@@ -157,7 +157,7 @@ void machine_start(struct service *service)
 
     run->reported = true;
     run->started = clock_wall();
-    run->ready = 0;
+    run->ready = run->shown_ready = run->first_byte = 0;
     run->phases = (struct start_phases){0};
     run->is_resuming = from == MACHINE_SUSPENDED;
     if (run->is_resuming)
@@ -195,13 +195,16 @@ void machine_ready(struct service *service, enum machine_event event, const stru
     release_queries(service);
 
     run->ready = clock_now();
-    if (run->want && message->machine.moment > run->want->moment)
-        run->phases.ready = message->machine.moment - run->want->moment;
+    uint64_t moment = run->shown_ready ? run->shown_ready : message->machine.moment;
+    if (run->want && moment > run->want->moment)
+        run->phases.ready = moment - run->want->moment;
     free(service->error);
     service->error = NULL;
     reaper_watch(service);
     history_add(service, from, MACHINE_RUNNING, event == EVENT_READY ? CAUSE_READY : CAUSE_ADOPTED,
                 run->want, NULL);
+    if (run->first_byte)
+        machine_first_byte(service, run->first_byte, 0);
     service_remember(service);
     start_queue_run(service->summoner);
 }
@@ -211,6 +214,8 @@ void machine_first_byte(void *owner, uint64_t moment, uint64_t accepted)
     struct service *service = owner;
     struct machine_run *run = service->run;
     (void)accepted;
+    if (service->state == MACHINE_STARTING)
+        run->first_byte = moment;
     if (service->state != MACHINE_RUNNING || !run->want || moment <= run->want->moment ||
         run->phases.first_byte)
         return;
@@ -222,9 +227,9 @@ void machine_first_byte(void *owner, uint64_t moment, uint64_t accepted)
 void machine_shows_ready(void *owner, uint64_t moment)
 {
     struct service *service = owner;
-    (void)moment;
     if (service->state != MACHINE_STARTING)
         return;
+    service->run->shown_ready = moment;
     struct message message =
         message_make(MESSAGE_SEEN_READY, service->run->serial, service->config->name);
     summoner_send(service->summoner, &message);

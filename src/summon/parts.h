@@ -261,6 +261,10 @@ void holding_turn_away(struct service *service);
 bool holding_is_wanted(const struct service *service);
 uint64_t holding_last_use(const struct service *service);
 size_t holding_connections(const struct service *service);
+/* On a bridge clients talk to the machine itself. */
+bool holding_is_on_bridge(const struct service *service);
+/* Are the open connections known to be of clients who count as use? */
+bool holding_knows_whose(const struct service *service);
 
 /* --- ports.c --- */
 
@@ -285,8 +289,13 @@ void deadlines_run(struct summoner *summoner);
 
 /* The deadline of the service has come. */
 void service_due(struct service *service);
-/* Sets the deadline at which the running machine may be idle at the earliest. */
+/* Sets the deadline at which the running machine may be idle at the earliest, or is to be looked
+ * at. */
 void reaper_watch(struct service *service);
+/* The keeper says whether the machine has been used since it was last asked. */
+void reaper_learn(struct service *service, bool used);
+/* There is another keeper: it does not know what the machine was used for meanwhile. */
+void reaper_begin_anew(struct service *service);
 
 /* --- history.c --- */
 

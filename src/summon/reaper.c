@@ -5,14 +5,16 @@
 #include "common/log.h"
 #include "summon/parts.h"
 
-/* How much of its idle time a machine with open connections may go on unused after the last of
- * them has ended unseen: the reaper looks that many times in an idle time. */
-#define LOOKS_AT_CONNECTIONS 8
+/* Of open connections, and of packets that only the kernel counts, nobody tells when the last was:
+ * the reaper looks that many times in an idle time, and a machine may go on unused for so much
+ * longer. */
+#define LOOKS            8
+#define LOOK_PAUSE_LEAST (10 * NANOSECONDS_PER_MILLISECOND)
 
 static bool connections_keep_it(const struct service *service)
 {
     return service->config->idle_connections == CONFIG_CONNECTIONS_KEEP &&
-           service_connections(service) > 0;
+           holding_knows_whose(service) && service_connections(service) > 0;
 }
 
 /* A machine that has just become ready has not been used yet, nor has one just adopted. */
@@ -22,15 +24,34 @@ static uint64_t idle_from(const struct service *service)
     return (last > service->run->ready ? last : service->run->ready) + service->config->idle;
 }
 
+static uint64_t next_look(const struct service *service)
+{
+    uint64_t pause = service->config->idle / LOOKS;
+    return clock_now() + (pause > LOOK_PAUSE_LEAST ? pause : LOOK_PAUSE_LEAST);
+}
+
 void reaper_watch(struct service *service)
 {
-    const struct config_service *config = service->config;
-    if (config->keep == CONFIG_KEEP_ALWAYS)
+    uint64_t look = next_look(service), idle = idle_from(service);
+    if (service->config->keep == CONFIG_KEEP_ALWAYS)
         deadline_clear(service);
-    else if (connections_keep_it(service))
-        deadline_set(service, clock_now() + config->idle / LOOKS_AT_CONNECTIONS);
+    else if (connections_keep_it(service) || (holding_is_on_bridge(service) && look < idle))
+        deadline_set(service, look);
     else
-        deadline_set(service, idle_from(service));
+        deadline_set(service, idle);
+}
+
+/* Asks the keeper whether packets have come, which answers by reaper_learn(). While it is away
+ * nothing is decided. */
+static void ask_keeper(struct service *service)
+{
+    const struct summoner *summoner = service->summoner;
+    struct message message =
+        message_make(MESSAGE_LOOK, service->run->serial, service->config->name);
+    if (summoner->synchronised)
+        summoner_send(service->summoner, &message);
+    else
+        deadline_set(service, next_look(service));
 }
 
 static void reap_if_idle(struct service *service)
@@ -44,6 +65,23 @@ static void reap_if_idle(struct service *service)
         reaper_watch(service);
     else
         machine_stop(service, (enum config_stop)service->config->stop, CAUSE_IDLE);
+}
+
+void reaper_learn(struct service *service, bool used)
+{
+    if (service->state != MACHINE_RUNNING || service->config->keep == CONFIG_KEEP_ALWAYS)
+        return;
+    if (used)
+        service->run->was_in_use = clock_now();
+    reap_if_idle(service);
+}
+
+void reaper_begin_anew(struct service *service)
+{
+    if (service->state != MACHINE_RUNNING)
+        return;
+    service->run->was_in_use = clock_now();
+    reaper_watch(service);
 }
 
 static void time_out(struct service *service)
@@ -76,7 +114,10 @@ void service_due(struct service *service)
         time_out(service);
         break;
     case MACHINE_RUNNING:
-        reap_if_idle(service);
+        if (holding_is_on_bridge(service))
+            ask_keeper(service);
+        else
+            reap_if_idle(service);
         break;
     case MACHINE_STOPPING:
         stop_waiting(service);

@@ -74,13 +74,15 @@ struct machine_run {
     uint8_t token[MESSAGE_TOKEN_SIZE]; /* all 0: it does not speak the conduit */
     uint8_t ready_rule;                /* enum config_ready */
     uint16_t ready_port;
-    bool is_resuming;    /* it was suspended when it was last started */
-    bool is_useless;     /* to the service: it is told to end as soon as its start has failed */
-    bool is_finishing;   /* it was asked to power off by itself */
-    double started;      /* seconds since the epoch; 0: not yet */
-    uint64_t ready;      /* clock_now() */
-    uint64_t was_in_use; /* clock_now() when the reaper last saw open connections */
-    uint64_t stored_use; /* clock_now(): last use as the store has it */
+    bool is_resuming;     /* it was suspended when it was last started */
+    bool is_useless;      /* to the service: it is told to end as soon as its start has failed */
+    bool is_finishing;    /* it was asked to power off by itself */
+    double started;       /* seconds since the epoch; 0: not yet */
+    uint64_t ready;       /* clock_now(); likewise the three below */
+    uint64_t shown_ready; /* to the port; 0: not by that */
+    uint64_t first_byte;  /* that came before it was known to be ready; 0: did not */
+    uint64_t was_in_use;  /* when the reaper last saw open connections, or the keeper packets */
+    uint64_t stored_use;  /* clock_now(): last use as the store has it */
     struct start_phases phases;
 };
 

@@ -293,6 +293,138 @@ static void connections_of_the_machine_keep_it(void **state)
     assert_int_equal(state_of(0), MACHINE_STOPPING);
 }
 
+/* A guest that tells nothing itself: the keeper's kernel counts its packets. */
+static void packets_that_the_keeper_counts_keep_it(void **state)
+{
+    (void)state;
+    begin(world_config(1));
+    memset(world.token, 0, sizeof world.token);
+    world.ready_rule = CONFIG_READY_TCP;
+    bring_up_by_packet(0);
+    world.is_used = true;
+    for (unsigned i = 0; i < 20; i++) {
+        pass(100 * SECOND);
+        assert_int_equal(state_of(0), MACHINE_RUNNING);
+    }
+    assert_int_equal(last_sent(MESSAGE_LOOK, NAME(0))->serial,
+                     last_sent(MESSAGE_START, NAME(0))->serial);
+    world.is_used = false;
+    pass(119 * SECOND);
+    assert_int_equal(state_of(0), MACHINE_RUNNING);
+    pass(2 * SECOND);
+    assert_int_equal(state_of(0), MACHINE_STOPPING);
+}
+
+/* So that the time of its last use is known well enough. */
+static void it_is_looked_at_several_times_in_its_idle_time(void **state)
+{
+    (void)state;
+    begin(world_config(1));
+    bring_up_by_packet(0);
+    for (unsigned i = 0; i < 120; i++)
+        pass(SECOND);
+    assert_in_range(sent(MESSAGE_LOOK, NAME(0)), 7, 9);
+    assert_int_equal(state_of(0), MACHINE_STOPPING);
+}
+
+static void the_last_use_is_known_to_an_eighth_of_the_idle_time(void **state)
+{
+    (void)state;
+    begin(world_config(1));
+    bring_up_by_packet(0);
+    for (unsigned i = 0; i < 60; i++)
+        pass(SECOND);
+    world.is_used = true;
+    pass(16 * SECOND);
+    world.is_used = false;
+    for (unsigned i = 0; i < 119; i++)
+        pass(SECOND);
+    assert_int_equal(state_of(0), MACHINE_RUNNING);
+    for (unsigned i = 0; i < 20; i++)
+        pass(SECOND);
+    assert_int_equal(state_of(0), MACHINE_STOPPING);
+}
+
+static void nothing_is_decided_until_the_keeper_has_said_what_it_saw(void **state)
+{
+    (void)state;
+    begin(world_config(1));
+    bring_up_by_packet(0);
+    world.is_mute = true;
+    pass(1000 * SECOND);
+    assert_int_equal(sent(MESSAGE_LOOK, NAME(0)), 1);
+    assert_int_equal(state_of(0), MACHINE_RUNNING);
+    keeper_leaves();
+    keeper_arrives();
+    keeper_has(NAME(0), last_sent(MESSAGE_START, NAME(0))->serial, true);
+    keeper_synchronised();
+    world.is_mute = false;
+    pass(119 * SECOND); /* as what came meanwhile was not counted */
+    assert_int_equal(state_of(0), MACHINE_RUNNING);
+    pass(2 * SECOND);
+    assert_int_equal(state_of(0), MACHINE_STOPPING);
+}
+
+static void nothing_is_decided_while_the_keeper_is_away(void **state)
+{
+    (void)state;
+    begin(world_config(1));
+    bring_up_by_packet(0);
+    keeper_leaves();
+    for (unsigned i = 0; i < 10; i++)
+        pass(100 * SECOND);
+    assert_int_equal(state_of(0), MACHINE_RUNNING);
+    assert_int_equal(sent(MESSAGE_LOOK, NULL), 0);
+}
+
+static void what_the_keeper_saw_of_an_ended_machine_is_ignored(void **state)
+{
+    (void)state;
+    begin(world_config(1));
+    bring_up_by_packet(0);
+    summoner_stop(world.summoner, service_at(0), CONFIG_STOP_DESTROY, NULL);
+    keeper_says(MESSAGE_USED, 0);
+    keeper_says(MESSAGE_FIRST_BYTE, 0);
+    assert_int_equal(state_of(0), MACHINE_STOPPING);
+}
+
+/* Whose they are is not known, so that they cannot keep it. */
+static void connections_do_not_keep_it_where_only_some_clients_count(void **state)
+{
+    (void)state;
+    static struct prefix some;
+    assert_int_equal(prefix_parse("10.1.0.0/16", &some), 0);
+    struct config *config = world_config(1);
+    config->services[0].summon_from = &some;
+    config->services[0].summon_from_count = 1;
+    begin(config);
+    bring_up_by_packet(0);
+    port_of(0)->connections = 1;
+    pass(121 * SECOND);
+    assert_int_equal(state_of(0), MACHINE_STOPPING);
+}
+
+static void the_first_byte_is_told_when_it_is_known_to_be_ready(void **state)
+{
+    (void)state;
+    begin(world_config(2));
+    bring_up_by_packet(0);
+    keeper_says(MESSAGE_FIRST_BYTE, 0);
+    assert_string_equal(last_transition()->cause, "first-byte");
+    assert_true(last_transition()->phases.first_byte > last_transition()->phases.ready);
+
+    /* It spoke before the keeper had heard from the port that it is ready. */
+    assert_true(packet(1));
+    keeper_says(MESSAGE_SPAWNED, 1);
+    port_sees_ready(1);
+    keeper_says(MESSAGE_FIRST_BYTE, 1);
+    assert_int_equal(state_of(1), MACHINE_STARTING);
+    keeper_ready(1);
+    assert_string_equal(last_transition()->cause, "first-byte");
+    assert_true(last_transition()->phases.ready > 0);
+    assert_true(last_transition()->phases.first_byte > last_transition()->phases.ready);
+}
+
 static void a_port_that_opens_later_is_told_how_things_are(void **state)
 {
     (void)state;
@@ -472,6 +604,14 @@ int main(void)
         TEST(a_suspended_machine_keeps_its_conduit_and_is_resumed_by_a_packet),
         TEST(turning_away_leaves_a_suspended_machine_suspended),
         TEST(connections_of_the_machine_keep_it),
+        TEST(packets_that_the_keeper_counts_keep_it),
+        TEST(it_is_looked_at_several_times_in_its_idle_time),
+        TEST(the_last_use_is_known_to_an_eighth_of_the_idle_time),
+        TEST(nothing_is_decided_until_the_keeper_has_said_what_it_saw),
+        TEST(nothing_is_decided_while_the_keeper_is_away),
+        TEST(what_the_keeper_saw_of_an_ended_machine_is_ignored),
+        TEST(connections_do_not_keep_it_where_only_some_clients_count),
+        TEST(the_first_byte_is_told_when_it_is_known_to_be_ready),
         TEST(a_port_that_opens_later_is_told_how_things_are),
         TEST(after_the_keeper_s_restart_a_start_is_begun_anew),
         TEST(a_reload_changes_the_address_when_the_machine_has_ended),

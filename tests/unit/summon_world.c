@@ -197,6 +197,8 @@ void keeper_says(enum message_type type, size_t index)
     struct message message = about_last_run(type, index);
     if (type == MESSAGE_SPAWNED || type == MESSAGE_ENTERED || type == MESSAGE_READY)
         describe(&message);
+    if (type == MESSAGE_FIRST_BYTE)
+        message.first_byte.moment = clock_now();
     summoner_keeper_message(world.summoner, &message);
 }
 
@@ -736,10 +738,23 @@ void turn(void)
     event_base_loop(world.base, EVLOOP_NONBLOCK);
 }
 
+static void answer_looks(void)
+{
+    for (; world.looks < world.sent_count; world.looks++) {
+        struct message message = world.sent[world.looks];
+        if (message.type != MESSAGE_LOOK || world.is_mute)
+            continue;
+        message.type = MESSAGE_USED;
+        message.use.used = world.is_used;
+        summoner_keeper_message(world.summoner, &message);
+    }
+}
+
 void pass(uint64_t nanoseconds)
 {
     moved_on += nanoseconds;
     deadlines_run(world.summoner);
+    answer_looks();
     turn();
 }
 

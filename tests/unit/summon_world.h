@@ -59,6 +59,9 @@ struct world {
     /* What the keeper says of machines. */
     uint8_t token[MESSAGE_TOKEN_SIZE];
     uint8_t ready_rule;
+    bool is_used; /* what LOOK is answered with, at the end of pass() */
+    bool is_mute; /* it is not answered */
+    size_t looks; /* messages sent, up to the last LOOK that was answered */
 };
 extern struct world world;
 

@@ -1,0 +1,227 @@
+#!/usr/bin/env python3
+"""A guest that nobody here wrote, on a bridge: Debian's kernel and busybox. What it is used for is seen in its packets alone."""
+
+import contextlib
+import hashlib
+import os
+import socket
+import struct
+import threading
+import time
+
+import bridge
+import bridge_clients as clients
+import bridge_wire
+import debian_guest
+import lab
+
+COMMANDS = """
+nc -ll -p 7 -e /bin/cat &
+nc -ll -p 9 -e /bin/ticker &
+exec httpd -f -p 80 -h /srv
+"""
+FILES = {"srv/index.html": b"It works.\n",
+         "srv/cgi-bin/digest": b"#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\nhead -c $CONTENT_LENGTH | sha256sum\n",
+         "bin/ticker": b"#!/bin/sh\nwhile sleep 0.2; do echo tick; done\n"}
+ECHO, TICKER = 7, 9
+
+PACKAGES = debian_guest.packages()
+
+
+def service(number, **settings):
+    return {"name": f"legacy{number}.lab.example", "network": "lan", "address": [f"10.77.0.{20 + number}", f"fd77::{20 + number}"],
+            "image": PACKAGES.kernel(), "ramdisk": "ramdisk", "memory": "96M", "boot-timeout": "2m", "hold": "delay",
+            "ready": "tcp:80", "ports": [80, ECHO, TICKER],
+            "cmdline": debian_guest.command_line() + " address=%{address}/%{prefixlen} gateway=%{gateway} "
+            f"address=fd77::{20 + number}/64 gateway={clients.ROUTER6}", **settings}
+
+
+@contextlib.contextmanager
+def world(*services, **settings):
+    with clients.world(*services, files={"ramdisk": PACKAGES.ramdisk(COMMANDS, FILES)}, **settings) as (daemon, near, far):
+        yield daemon, near, far
+
+
+def get(host, address, path="/", body=b""):
+    """One request and its answer's body."""
+    method = f"POST {path} HTTP/1.0\r\nContent-Length: {len(body)}" if body else f"GET {path} HTTP/1.0"
+    with host.connect(address) as connection:
+        connection.sendall(method.encode() + b"\r\n\r\n" + body)
+        head, _, answer = connection.makefile("rb").read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 "), head
+    return answer
+
+
+def repeat(connection, text=b"still there?"):
+    """What is said is said back."""
+    connection.sendall(text)
+    answer = b""
+    while len(answer) < len(text):
+        piece = connection.recv(1 << 16)
+        assert piece, f"the connection ended after {answer}"
+        answer += piece
+    assert answer == text, answer
+
+
+def reasons(daemon, one):
+    return [event["cause"] for event in daemon.events(one["name"]) if event["to"] == "stopping"]
+
+
+# --- cold starts ---
+
+def a_query_or_a_packet_starts_it_and_nothing_of_what_waits_is_lost():
+    asked, sent_to = service(1), service(2)
+    upload = os.urandom(10000)
+    digest = hashlib.sha256(upload).hexdigest().encode()
+    with world(asked, sent_to) as (daemon, near, far):
+        assert daemon.resolve(asked["name"]) == asked["address"][:1]
+        answers = []
+        threads = [threading.Thread(target=lambda host=host, address=address, one=one: answers.append(
+            (get(host, address, "/cgi-bin/digest", upload).split()[0], get(host, address)))) for one in (asked, sent_to)
+            for host in (near, far) for address in one["address"]]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert answers == [(digest, FILES["srv/index.html"])] * len(threads), answers
+        for one, cause in (asked, "dns"), (sent_to, "connection"):
+            assert [event["cause"] for event in bridge.starts(daemon, one)] == [cause], daemon.events(one["name"])
+            phases = [event["phases"] for event in daemon.events(one["name"]) if event["cause"] == "first-byte"]
+            assert len(phases) == 1 and phases[0]["spawned"] < phases[0]["ready"] < phases[0]["first_byte"], phases
+
+
+# --- what keeps it running ---
+
+IDLE = 4
+
+
+class Client(threading.Thread):
+    """Connects, and does something again and again, several times in the idle time, until it is told to end."""
+
+    def __init__(self, host, one, action=lambda connection: None, port=ECHO):
+        super().__init__()
+        self.host, self.address, self.action, self.port = host, one["address"][0], action, port
+        self.ending, self.failure = threading.Event(), None
+
+    def run(self):
+        try:
+            with self.host.connect(self.address, self.port) as connection:
+                while not self.ending.wait(IDLE / 20):
+                    self.action(connection)
+        except (OSError, AssertionError) as failure:
+            self.failure = failure
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ending.set()
+        self.join()
+
+
+def keepalive(connection):
+    """The kernel asks every second whether the other end is still there."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option in socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL:
+        connection.setsockopt(socket.IPPROTO_TCP, option, 1)
+
+
+def ask_who_has(host, address):
+    """ARP to everybody, and to the machine."""
+    with host.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+        wire.bind(("eth0", 0))
+        own = wire.getsockname()[4]
+        neighbours = host.run(f"ip neigh show {address}").split()
+        machine = bytes.fromhex(neighbours[neighbours.index("lladdr") + 1].replace(":", ""))
+        question = struct.pack("!HHBBH6s4s6s4s", 1, 0x800, 6, 4, 1, own, socket.inet_aton(bridge.CLIENT), bytes(6),
+                               socket.inet_aton(address))
+        for destination in b"\xff" * 6, machine:
+            wire.send(destination + own + b"\x08\x06" + question)
+
+
+def what_its_clients_do_keeps_it_and_noise_does_not():
+    keeping = {"idle": f"{IDLE}s"}
+    ignoring = {**keeping, "idle-connections": "ignore"}
+    talked_to, read, kept_alive = service(1, **ignoring), service(2, **ignoring), service(3, **keeping)
+    silent, kept_alive_in_vain, noisy, far_from = service(4, **keeping), service(5, **ignoring), service(6, **ignoring), \
+        service(7, **keeping, **{"summon-from": [bridge.PREFIX, bridge.PREFIX6]})
+    used, unused = [talked_to, read, kept_alive], [silent, kept_alive_in_vain, noisy, far_from]
+
+    def make_noise(_):
+        bridge_wire.scan(near, noisy["address"][0], [("10.77.0.255", 80)])
+        bridge_wire.scan(near, noisy["address"][1], [])
+        ask_who_has(near, noisy["address"][0])
+
+    with world(*used, *unused) as (daemon, near, far), contextlib.ExitStack() as busy, contextlib.ExitStack() as idle:
+        busy.enter_context(Client(near, talked_to, repeat))
+        busy.enter_context(Client(near, read, lambda connection: connection.recv(100), TICKER))
+        busy.enter_context(Client(near, kept_alive, keepalive))
+        noise = idle.enter_context(Client(near, noisy, make_noise))
+        idle.enter_context(Client(near, silent))
+        idle.enter_context(Client(near, kept_alive_in_vain, keepalive))
+        idle.enter_context(Client(near, far_from))
+        idle.enter_context(Client(far, far_from, repeat))
+        for one in unused:
+            lab.wait_until(lambda: reasons(daemon, one) == ["idle"], f"{one['name']} is idle")
+        for one in used:
+            assert daemon.state(one["name"]) == "running" and not reasons(daemon, one), daemon.events(one["name"])
+        assert not noise.failure, noise.failure
+        busy.close()
+        for one in used:
+            daemon.wait_for(one["name"], "off")
+            assert reasons(daemon, one) == ["idle"], daemon.events(one["name"])
+        for one in unused:
+            assert len(bridge.starts(daemon, one)) == 1, daemon.events(one["name"])
+
+
+# --- when jitsud is restarted ---
+
+def a_restarted_jitsud_adopts_it_and_goes_on_counting():
+    one = service(1, idle=f"{IDLE}s", **{"idle-connections": "ignore"})
+    with world(one) as (daemon, near, _):
+        with Client(near, one, repeat) as busy:
+            daemon.wait_for(one["name"], "running")
+            pid = daemon.status(one["name"])["pid"]
+            daemon.stop()
+            daemon.start()
+            daemon.wait_for(one["name"], "running")
+            time.sleep(2 * IDLE)
+            keeper = daemon.role("keeper")
+            os.kill(keeper, 9)
+            lab.wait_until(lambda: daemon.role("keeper") != keeper, "there is another keeper")
+            time.sleep(2 * IDLE)
+            assert daemon.status(one["name"])["pid"] == pid and not reasons(daemon, one), daemon.events(one["name"])
+        assert not busy.failure, busy.failure
+        daemon.wait_for(one["name"], "off")
+        assert reasons(daemon, one) == ["idle"]
+
+
+# --- when it is suspended ---
+
+def the_next_packet_of_a_silent_connection_resumes_it():
+    one = service(1, idle="1s", stop="suspend", **{"idle-connections": "ignore"})
+    with world(one) as (daemon, near, far), contextlib.ExitStack() as stack:
+        open_ones = [stack.enter_context(host.connect(address, ECHO)) for host in (near, far) for address in one["address"]]
+        for connection in open_ones:
+            repeat(connection)
+        pid = daemon.status(one["name"])["pid"]
+        for connection in open_ones:
+            daemon.wait_for(one["name"], "suspended")
+            repeat(connection, os.urandom(3000))
+            start = bridge.starts(daemon, one)[-1]
+            assert (start["from"], start["cause"]) == ("suspended", "connection"), start
+        for connection in open_ones:
+            repeat(connection)
+        assert daemon.status(one["name"])["pid"] == pid
+        assert set(reasons(daemon, one)) == {"idle"}
+        first_bytes = [event for event in daemon.events(one["name"]) if event["cause"] == "first-byte"]
+        assert len(first_bytes) == len(bridge.starts(daemon, one)), daemon.events(one["name"])
+
+
+if __name__ == "__main__":
+    bridge.enter()
+    lab.run(a_query_or_a_packet_starts_it_and_nothing_of_what_waits_is_lost,
+            what_its_clients_do_keeps_it_and_noise_does_not,
+            a_restarted_jitsud_adopts_it_and_goes_on_counting,
+            the_next_packet_of_a_silent_connection_resumes_it)
