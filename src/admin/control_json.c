@@ -191,6 +191,10 @@ json_t *json_dns_statistics(const struct dns_statistics *statistics)
     set(&object, "answers", json_answers(statistics));
     set(&object, "dropped", json_count(statistics->dropped));
     set(&object, "truncated", json_count(statistics->truncated));
+    set(&object, "forwarded", json_count(statistics->forwarded));
+    set(&object, "forward_unanswered", json_count(statistics->forward_unanswered));
+    set(&object, "forward_refused", json_count(statistics->forward_refused));
+    set(&object, "forward_strange", json_count(statistics->forward_strange));
     return object;
 }
 

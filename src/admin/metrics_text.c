@@ -240,6 +240,18 @@ static void write_dns(struct evbuffer *out, const struct dns_server *dns)
     counter(out, "jitsu_dns_truncated_total", "DNS answers that were cut to fit (TC).",
             statistics.truncated);
     counter(out, "jitsu_dns_dropped_total", "Packets that were no DNS query.", statistics.dropped);
+    counter(out, "jitsu_dns_forwarded_total", "DNS queries that were put to an upstream resolver.",
+            statistics.forwarded);
+    introduce(out, "jitsu_dns_forward_failures_total", "counter",
+              "DNS queries that no upstream resolver answered, or that were not put to one because "
+              "too many were under way.");
+    sample(out, "jitsu_dns_forward_failures_total", "reason", "unanswered",
+           statistics.forward_unanswered);
+    sample(out, "jitsu_dns_forward_failures_total", "reason", "too-many",
+           statistics.forward_refused);
+    counter(out, "jitsu_dns_forward_strange_total",
+            "Packets in the name of an upstream resolver that did not answer our query.",
+            statistics.forward_strange);
 }
 
 void metrics_text(struct evbuffer *out, struct summoner *summoner, struct dns_server *dns,

@@ -342,4 +342,5 @@ void config_check(struct config_loading *loading)
     }
     config_check_addresses(loading);
     check_listeners(loading);
+    config_check_forward(loading);
 }

@@ -101,6 +101,7 @@ static void set_defaults(struct config_loading *loading, const char *file)
     config->start_limit = 4;
     config->held_limit = UINT64_C(64) << 20;
     config->held_connection_limit = 1024;
+    config_forward_defaults(loading);
 }
 
 static void keep_listen(struct config_loading *loading)
@@ -193,11 +194,10 @@ static void read_file(struct config_loading *loading)
         config_fault(loading->faults, file_start,
                      "the file is empty; expected a configuration with 'zones' and 'services'");
     } else {
-        config_fault(
-            loading->faults, mark,
-            "the file holds %s; expected a mapping with the keys server, limits, networks, "
-            "zones, services",
-            node == CONFIG_NODE_LIST ? "a list" : "a single value");
+        config_fault(loading->faults, mark,
+                     "the file holds %s; expected a mapping with the keys server, limits, forward, "
+                     "networks, zones, services",
+                     node == CONFIG_NODE_LIST ? "a list" : "a single value");
         config_source_skip(loading->source, node);
     }
     while (config_source_next(loading->source) != CONFIG_NODE_END)

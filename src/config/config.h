@@ -17,15 +17,17 @@
 #define CONFIG_DEFAULT_FILE "/etc/jitsu/jitsud.yaml"
 
 /* Limits of the format itself; a file beyond one is an error that names it. */
-#define CONFIG_PORTS_MAX       16   /* of a service */
-#define CONFIG_ADDRESSES_MAX   8    /* of a service */
-#define CONFIG_ALIASES_MAX     64   /* of a service */
-#define CONFIG_SUMMON_FROM_MAX 64   /* prefixes of a service */
-#define CONFIG_DISKS_MAX       16   /* of a service */
-#define CONFIG_PREWARM_MAX     16   /* spare machines of a service */
-#define CONFIG_PATH_MAX        1024 /* of any path, with its NUL */
-#define CONFIG_NETWORK_MAX     64   /* of a network's name, with its NUL */
-#define CONFIG_CMDLINE_MAX     1024 /* of a kernel command line, with its NUL */
+#define CONFIG_PORTS_MAX        16   /* of a service */
+#define CONFIG_ADDRESSES_MAX    8    /* of a service */
+#define CONFIG_ALIASES_MAX      64   /* of a service */
+#define CONFIG_SUMMON_FROM_MAX  64   /* prefixes of a service */
+#define CONFIG_FORWARD_TO_MAX   8    /* upstream resolvers */
+#define CONFIG_FORWARD_FROM_MAX 64   /* prefixes of clients whose queries are forwarded */
+#define CONFIG_DISKS_MAX        16   /* of a service */
+#define CONFIG_PREWARM_MAX      16   /* spare machines of a service */
+#define CONFIG_PATH_MAX         1024 /* of any path, with its NUL */
+#define CONFIG_NETWORK_MAX      64   /* of a network's name, with its NUL */
+#define CONFIG_CMDLINE_MAX      1024 /* of a kernel command line, with its NUL */
 #define CONFIG_NAME_TEXT_MAX                                                                       \
     254 /* of a domain name as text without its last dot, with its NUL (RFC 1035, 2.3.4) */
 
@@ -119,6 +121,18 @@ struct config_service {
     uint64_t boot_timeout, answer_delay, idle, shutdown_timeout;
 };
 
+/* What is done about names outside the zones. */
+struct config_forward {
+    struct endpoint *to; /* resolvers, in the order in which they are asked */
+    size_t to_count;     /* 0: nothing is forwarded */
+    bool anyone;         /* every client may ask; `from` is not looked at */
+    struct prefix *from; /* else these */
+    size_t from_count;
+    uint64_t timeout;        /* of a query */
+    unsigned queries;        /* that may be under way */
+    unsigned client_queries; /* and those of one client's address */
+};
+
 struct config {
     char *file; /* its path as given, for messages */
 
@@ -136,6 +150,8 @@ struct config {
     unsigned machine_limit, start_limit;
     uint64_t held_limit;            /* bytes, of all bridge networks */
     unsigned held_connection_limit; /* of a service */
+
+    struct config_forward forward;
 
     struct config_network *networks;
     size_t network_count;

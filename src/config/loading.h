@@ -66,6 +66,10 @@ struct config_loading {
     struct config_mark listen_marks[CONFIG_LISTEN_MAX];
     struct config_mark metrics_mark;
 
+    struct endpoint forward_to[CONFIG_FORWARD_TO_MAX];
+    struct config_mark forward_marks[CONFIG_FORWARD_TO_MAX];
+    struct prefix forward_from[CONFIG_FORWARD_FROM_MAX];
+
     /* An entry has no usable name: who names it must not be told that it is missing. */
     bool networks_incomplete, zones_incomplete;
 };
@@ -82,6 +86,10 @@ void *config_loading_grow(struct config_loading *loading, void *array, size_t co
 
 /* The checks across the whole file and the defaults that depend on other values (checks.c). */
 void config_check(struct config_loading *loading);
+
+/* The defaults of `forward`; and its checks, after which it is complete (forward.c). */
+void config_forward_defaults(struct config_loading *loading);
+void config_check_forward(struct config_loading *loading);
 
 /* Of the services' addresses on bridge networks, which it also chooses (addresses.c). */
 void config_check_addresses(struct config_loading *loading);

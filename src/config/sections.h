@@ -7,6 +7,7 @@
 extern const struct config_schema config_file_schema;    /* into struct config (server.c) */
 extern const struct config_schema config_server_schema;  /* the same */
 extern const struct config_schema config_limits_schema;  /* the same */
+extern const struct config_schema config_forward_schema; /* the same (forward.c) */
 extern const struct config_schema config_network_schema; /* networks.c */
 extern const struct config_schema config_zone_schema;    /* zones.c */
 extern const struct config_schema config_service_schema; /* services.c */

@@ -120,6 +120,7 @@ const struct config_schema config_limits_schema = {
 static const struct config_key file_keys[] = {
     {.name = "server", .type = CONFIG_KEY_MAPPING, .schema = &config_server_schema},
     {.name = "limits", .type = CONFIG_KEY_MAPPING, .schema = &config_limits_schema},
+    {.name = "forward", .type = CONFIG_KEY_MAPPING, .schema = &config_forward_schema},
     {.name = "networks", .type = CONFIG_KEY_MAPPINGS, .schema = &config_network_schema},
     {.name = "zones", .type = CONFIG_KEY_MAPPINGS, .schema = &config_zone_schema},
     {.name = "services", .type = CONFIG_KEY_MAPPINGS, .schema = &config_service_schema},

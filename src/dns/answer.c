@@ -45,14 +45,18 @@ static const struct rrset *find_step(const struct dns_table *table, struct name 
     if (!node)
         node = table_find_above(table, name);
     if (!node) {
-        if (answer->count == 0)
+        if (answer->count == 0) {
             answer->rcode = DNS_REFUSED;
+            answer->outside = true;
+        }
         return NULL;
     }
     if (node->flags & NODE_DELEGATION && !(exact && type == DNS_TYPE_DS)) {
         /* After a CNAME record the client may as well ask for the target itself. */
-        if (answer->count == 0)
+        if (answer->count == 0) {
             find_tail(answer, table, node->referral, name.length);
+            answer->outside = true;
+        }
         return NULL;
     }
     answer->authoritative = true;
@@ -97,7 +101,7 @@ void answer_find(const struct dns_table *table, const struct question *question,
                  struct answer *answer)
 {
     answer->rcode = question->rcode;
-    answer->authoritative = false;
+    answer->authoritative = answer->outside = false;
     answer->count = 0;
     answer->tail = NULL;
     answer->host = NULL;

@@ -18,6 +18,7 @@ struct extended_error {
 struct answer {
     uint8_t rcode; /* enum dns_rcode */
     bool authoritative;
+    bool outside; /* the name itself is in no zone of ours, or in one that is delegated to others */
     uint8_t count;           /* RRsets for the answer section */
     uint16_t tail_base;      /* where in the response the name starts whose end the tail's is */
     uint8_t tail_name;       /* length of that name */

@@ -131,6 +131,10 @@ struct dns_statistics {
     uint64_t dropped;   /* not answered: no DNS header, a response, from port 0; or not taken by the
                            socket */
     uint64_t truncated; /* answered with TC */
+    uint64_t forwarded; /* queries put to an upstream resolver */
+    uint64_t forward_unanswered; /* those of them that none answered */
+    uint64_t forward_refused;    /* not put to one, because too many were under way */
+    uint64_t forward_strange;    /* packets from upstreams that were no response to our query */
 };
 void dns_server_statistics(const struct dns_server *server, struct dns_statistics *statistics);
 

@@ -1,18 +1,13 @@
-/* Queries that are kept. Of a query only header and question are needed later: they are where its
- * response is written around. */
 #include "dns/pending.h"
 
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "dns/tcp.h"
-#include "dns/udp.h"
+#include "dns/kept.h"
 
 #define PENDING_MAX     4096
 #define PENDING_BUCKETS 1024
 #define KEEP_DEFAULT    (30 * NANOSECONDS_PER_SECOND)
-
-#define QUESTION_MAX (DNS_HEADER_SIZE + NAME_WIRE_MAX + 4)
 
 struct kept {
     struct kept *next; /* in its bucket */
@@ -20,11 +15,7 @@ struct kept {
     struct event *timer;
     struct dns_host *host;
     enum host_verdict until;
-    struct question question;
-    struct peer peer; /* points to the two below */
-    struct sockaddr_in6 address;
-    uint8_t control[64];
-    uint8_t packet[QUESTION_MAX];
+    struct kept_query query;
 };
 
 struct pending {
@@ -61,28 +52,13 @@ static struct kept **bucket_of(struct pending *pending, const struct question *q
     return &pending->buckets[hash % PENDING_BUCKETS];
 }
 
-static bool same_peer(const struct peer *a, const struct peer *b)
-{
-    return a->udp == b->udp && a->connection == b->connection &&
-           a->address_length == b->address_length &&
-           memcmp(a->address, b->address, a->address_length) == 0;
-}
-
-static bool is_retransmission(const struct kept *kept, const struct question *question,
-                              const uint8_t *packet, const struct peer *peer)
-{
-    return memcmp(kept->packet, packet, 2) == 0 && kept->question.type == question->type &&
-           name_equal(kept->question.name, question->name) && same_peer(&kept->peer, peer);
-}
-
 /* Takes it out of its bucket, and away from its connection. */
 static void unlink_kept(struct kept **link)
 {
     struct kept *kept = *link;
     *link = kept->next;
     kept->pending->count--;
-    if (kept->peer.connection)
-        tcp_unhold(kept->peer.connection);
+    kept_query_release(&kept->query);
 }
 
 /* Sends the answer, or a failure if there is an extended error, and forgets the query. */
@@ -91,21 +67,17 @@ static void finish(struct kept **link, const struct extended_error *extended)
     struct kept *kept = *link;
     struct pending *pending = kept->pending;
     struct worker *worker = pending->worker;
-    struct question *question = &kept->question;
+    struct question *question = &kept->query.question;
     struct answer answer;
 
     question->hash = name_hash(question->folded, question->name.length, worker->table->seed);
     answer_find(worker->table, question, &answer);
     if (extended)
         answer_fail(&answer, extended);
-    memcpy(pending->response, kept->packet, question->end);
+    memcpy(pending->response, kept->query.packet, question->end);
     size_t length =
-        answer_write(&answer, question, pending->response, response_limit(question, &kept->peer));
-    worker_count_answer(worker, &answer, pending->response);
-    if (kept->peer.udp)
-        udp_send(&kept->peer, pending->response, length);
-    else
-        tcp_send(kept->peer.connection, pending->response, length);
+        worker_write_answer(worker, &answer, question, pending->response, &kept->query.peer);
+    kept_query_send(&kept->query, pending->response, length);
     unlink_kept(link);
     kept_free(kept);
 }
@@ -113,7 +85,7 @@ static void finish(struct kept **link, const struct extended_error *extended)
 static void timer_fired(evutil_socket_t none, short what, void *argument)
 {
     struct kept *kept = argument;
-    struct kept **link = bucket_of(kept->pending, &kept->question, kept->packet);
+    struct kept **link = bucket_of(kept->pending, &kept->query.question, kept->query.packet);
     (void)none;
     (void)what;
     while (*link != kept)
@@ -128,54 +100,31 @@ static bool start_timer(struct kept *kept)
     return event_add(kept->timer, &after) == 0;
 }
 
-static struct kept *kept_new(struct pending *pending, const struct question *question,
-                             const uint8_t *packet, const struct peer *peer)
-{
-    struct kept *kept = calloc(1, sizeof *kept);
-    if (!kept || peer->address_length > sizeof kept->address ||
-        peer->control_length > sizeof kept->control) {
-        free(kept);
-        return NULL;
-    }
-    kept->pending = pending;
-    kept->question = *question;
-    kept->question.name.wire = kept->question.folded;
-    kept->peer = *peer;
-    kept->peer.address = (struct sockaddr *)&kept->address;
-    memcpy(&kept->address, peer->address, peer->address_length);
-    if (peer->control_length > 0) {
-        kept->peer.control = kept->control;
-        memcpy(kept->control, peer->control, peer->control_length);
-    }
-    memcpy(kept->packet, packet, question->end);
-    kept->timer = evtimer_new(pending->worker->base, timer_fired, kept);
-    return kept;
-}
-
 bool pending_keep(struct pending *pending, const struct question *question, const uint8_t *packet,
                   const struct peer *peer, struct dns_host *host, enum host_verdict until)
 {
     struct kept **bucket = bucket_of(pending, question, packet);
     for (const struct kept *kept = *bucket; kept; kept = kept->next)
-        if (is_retransmission(kept, question, packet, peer))
+        if (kept_query_is(&kept->query, question, packet, peer))
             return true;
     if (pending->count == PENDING_MAX)
         return false;
 
-    struct kept *kept = kept_new(pending, question, packet, peer);
+    struct kept *kept = calloc(1, sizeof *kept);
     if (!kept)
         return false;
+    kept->pending = pending;
     kept->host = host;
     kept->until = until;
-    if (!kept->timer || !start_timer(kept)) {
+    kept->timer = evtimer_new(pending->worker->base, timer_fired, kept);
+    if (!kept->timer || !start_timer(kept) ||
+        !kept_query_take(&kept->query, question, packet, peer)) {
         kept_free(kept);
         return false;
     }
     kept->next = *bucket;
     *bucket = kept;
     pending->count++;
-    if (peer->connection)
-        tcp_hold(peer->connection);
     return true;
 }
 
@@ -219,7 +168,7 @@ static bool review_one(struct kept **link, const void *argument)
 {
     struct kept *kept = *link;
     const struct dns_table *table = kept->pending->worker->table;
-    struct question *question = &kept->question;
+    struct question *question = &kept->query.question;
     struct answer answer;
     (void)argument;
     question->hash = name_hash(question->folded, question->name.length, table->seed);
@@ -238,7 +187,7 @@ void pending_review(struct pending *pending)
 static bool forget_one(struct kept **link, const void *connection)
 {
     struct kept *kept = *link;
-    if (kept->peer.connection != connection)
+    if (kept->query.peer.connection != connection)
         return false;
     unlink_kept(link);
     kept_free(kept);

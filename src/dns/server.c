@@ -151,5 +151,9 @@ void dns_server_statistics(const struct dns_server *server, struct dns_statistic
             add(&statistics->answers[rcode], &counters->answers[rcode]);
         add(&statistics->dropped, &counters->dropped);
         add(&statistics->truncated, &counters->truncated);
+        add(&statistics->forwarded, &counters->forwarded);
+        add(&statistics->forward_unanswered, &counters->forward_unanswered);
+        add(&statistics->forward_refused, &counters->forward_refused);
+        add(&statistics->forward_strange, &counters->forward_strange);
     }
 }

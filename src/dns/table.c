@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "dns/forward_rules.h"
+
 const struct node *table_find(const struct dns_table *table, struct name name, uint32_t hash)
 {
     for (uint32_t i = hash & table->mask;; i = (i + 1) & table->mask) {
@@ -35,6 +37,7 @@ void dns_table_free(struct dns_table *table)
 {
     if (!table)
         return;
+    forward_rules_release(table->forward);
     free(table->memory);
     free(table);
 }

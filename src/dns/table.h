@@ -73,10 +73,11 @@ struct slot {
 struct dns_table {
     const uint8_t *block;
     const struct slot *slots;
-    uint32_t mask;      /* number of slots - 1 */
-    uint8_t labels_max; /* no node has more labels */
-    uint64_t seed;      /* for name_hash() */
-    uint8_t *memory;    /* what holds both */
+    uint32_t mask;                 /* number of slots - 1 */
+    uint8_t labels_max;            /* no node has more labels */
+    uint64_t seed;                 /* for name_hash() */
+    uint8_t *memory;               /* what holds both */
+    struct forward_rules *forward; /* what is done about other names; NULL: they are refused */
 };
 
 static inline const void *table_at(const struct dns_table *table, uint32_t place)

@@ -2,6 +2,7 @@
 #include <malloc.h>
 
 #include "dns/compile.h"
+#include "dns/forward_rules.h"
 #include "dns/question.h"
 #include "dns/zone_file.h"
 #include "dns/zone_made.h"
@@ -120,6 +121,16 @@ static size_t expected_names(const struct config *config)
     return names;
 }
 
+static bool add_forwarding(struct draft *draft, struct dns_table *table)
+{
+    if (draft->config->forward.to_count == 0)
+        return true;
+    table->forward = forward_rules_new(&draft->config->forward);
+    if (!table->forward)
+        draft_out_of_memory(draft);
+    return table->forward;
+}
+
 struct dns_table *dns_table_build(const struct config *config, struct dns_host *const *hosts,
                                   config_error_function *report, void *argument)
 {
@@ -138,6 +149,10 @@ struct dns_table *dns_table_build(const struct config *config, struct dns_host *
             mark_occluded(&draft, draft.names[i]);
         if (draft.errors == 0)
             table = table_compile(&draft);
+    }
+    if (table && !add_forwarding(&draft, table)) {
+        dns_table_free(table);
+        table = NULL;
     }
     draft_free(&draft);
     malloc_trim(0); /* the draft took several times what the table takes */

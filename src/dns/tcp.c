@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "dns/forward.h"
 #include "dns/pending.h"
 #include "dns/tcp.h"
 
@@ -66,8 +67,10 @@ struct tcp_service {
 static void connection_free(struct tcp_connection *connection)
 {
     struct tcp_service *tcp = connection->tcp;
-    if (connection->held > 0)
+    if (connection->held > 0) {
         pending_forget(tcp->worker->pending, connection);
+        forwarder_forget(tcp->worker->forwarder, connection);
+    }
     TAILQ_REMOVE(&tcp->connections, connection, link);
     tcp->count--;
     if (connection->readable)

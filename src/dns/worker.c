@@ -9,10 +9,14 @@
 #include "common/clock.h"
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "dns/forward.h"
 #include "dns/pending.h"
 #include "dns/server.h"
 #include "dns/tcp.h"
 #include "dns/udp.h"
+
+#define HEADER_RD 0x01 /* in the third byte of a header */
+#define HEADER_RA 0x80 /* in the fourth */
 
 /* --- answering --- */
 
@@ -34,11 +38,24 @@ static enum dns_type_counter type_counter(uint16_t type)
     }
 }
 
-void worker_count_answer(struct worker *worker, const struct answer *answer, const uint8_t *packet)
+/* Do we find out for this client what other servers say (RFC 1035, 4.1.1: RA)? */
+static bool is_recursion_available(const struct worker *worker, const struct peer *peer)
 {
+    const struct forward_rules *rules = worker->table->forward;
+    return rules && forward_rules_allow(rules, peer->address);
+}
+
+size_t worker_write_answer(struct worker *worker, const struct answer *answer,
+                           const struct question *question, uint8_t *packet,
+                           const struct peer *peer)
+{
+    size_t length = answer_write(answer, question, packet, response_limit(question, peer));
+    if (is_recursion_available(worker, peer))
+        packet[3] |= HEADER_RA;
     count(&worker->counters.answers[answer->rcode]);
     if (answer_is_truncated(packet))
         count(&worker->counters.truncated);
+    return length;
 }
 
 size_t worker_answer(struct worker *worker, const struct question *question, uint8_t *packet,
@@ -56,10 +73,14 @@ size_t worker_answer(struct worker *worker, const struct question *question, uin
                 return 0;
             answer_fail(&answer, &host_error_too_many);
         }
+    } else if (answer.outside && packet[2] & HEADER_RD && is_recursion_available(worker, peer)) {
+        const struct extended_error *problem =
+            forward_query(worker->forwarder, worker->table->forward, question, packet, peer);
+        if (!problem)
+            return 0;
+        answer_fail(&answer, problem);
     }
-    size_t response = answer_write(&answer, question, packet, response_limit(question, peer));
-    worker_count_answer(worker, &answer, packet);
-    return response;
+    return worker_write_answer(worker, &answer, question, packet, peer);
 }
 
 /* --- orders --- */
@@ -167,9 +188,10 @@ static int assemble(struct worker *worker, const struct dns_server_options *opti
     worker->base = new_base();
     worker->udp = calloc(options->listen_count, sizeof(struct udp_socket *));
     worker->pending = worker->base ? pending_new(worker, options->keep) : NULL;
+    worker->forwarder = forwarder_new(worker);
     worker->tcp =
         worker->base ? tcp_service_new(worker, options->tcp_connections, options->tcp_idle) : NULL;
-    if (!worker->base || !worker->udp || !worker->pending || !worker->tcp)
+    if (!worker->base || !worker->udp || !worker->pending || !worker->forwarder || !worker->tcp)
         return error_set(error, "out of memory for a DNS worker");
     return open_inbox(worker, error);
 }
@@ -223,6 +245,8 @@ void worker_free(struct worker *worker)
 {
     if (worker->pending)
         pending_free(worker->pending);
+    if (worker->forwarder)
+        forwarder_free(worker->forwarder);
     for (size_t i = 0; i < worker->udp_count; i++)
         udp_socket_free(worker->udp[i]);
     free(worker->udp);

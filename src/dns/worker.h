@@ -17,6 +17,10 @@ struct counters {
     _Atomic uint64_t answers[DNS_RCODE_COUNTERS];
     _Atomic uint64_t dropped;
     _Atomic uint64_t truncated;
+    _Atomic uint64_t forwarded;
+    _Atomic uint64_t forward_refused;
+    _Atomic uint64_t forward_unanswered;
+    _Atomic uint64_t forward_strange;
 };
 
 static inline void count(_Atomic uint64_t *counter)
@@ -29,6 +33,7 @@ struct udp_socket;
 struct tcp_service;
 struct tcp_connection;
 struct pending;
+struct forwarder;
 
 /* Where a query came from and its response goes. */
 struct peer {
@@ -65,6 +70,7 @@ struct worker {
     size_t udp_count;
     struct tcp_service *tcp;
     struct pending *pending;
+    struct forwarder *forwarder;
     struct event *inbox_event;
     struct inbox inbox;
     struct dns_server *server;
@@ -92,8 +98,10 @@ void worker_order(struct worker *worker, struct order order);
 size_t worker_answer(struct worker *worker, const struct question *question, uint8_t *packet,
                      const struct peer *peer);
 
-/* Counts a response that is about to be sent. */
-void worker_count_answer(struct worker *worker, const struct answer *answer, const uint8_t *packet);
+/* Turns the query in `packet` into its response, in place, and counts it. Returns its length. */
+size_t worker_write_answer(struct worker *worker, const struct answer *answer,
+                           const struct question *question, uint8_t *packet,
+                           const struct peer *peer);
 
 /* The largest response that the client takes. */
 static inline size_t response_limit(const struct question *question, const struct peer *peer)

@@ -205,6 +205,52 @@ static void each_key_of_server_and_limits_is_taken(void **state)
     config_free(config);
 }
 
+static void forwarding_is_off_and_has_defaults(void **state)
+{
+    (void)state;
+    char text[PREFIX_TEXT_SIZE];
+    struct config *config = parse(minimal);
+    assert_int_equal(config->forward.to_count, 0);
+    config_free(config);
+
+    config = parse("forward: {to: [192.0.2.1, \"2001:db8::1@5353\"]}\n");
+    const struct config_forward *forward = &config->forward;
+    assert_int_equal(forward->to_count, 2);
+    assert_endpoint(&forward->to[0], "192.0.2.1@53");
+    assert_endpoint(&forward->to[1], "2001:db8::1@5353");
+    assert_int_equal(forward->from_count, 2);
+    assert_string_equal(prefix_format(&forward->from[0], text), "127.0.0.0/8");
+    assert_string_equal(prefix_format(&forward->from[1], text), "::1/128");
+    assert_false(forward->anyone);
+    assert_int_equal(forward->timeout, 4 * SECONDS);
+    assert_int_equal(forward->queries, 1000);
+    assert_int_equal(forward->client_queries, 100);
+    config_free(config);
+}
+
+static void each_key_of_forward_is_taken(void **state)
+{
+    (void)state;
+    char text[PREFIX_TEXT_SIZE];
+    struct config *config = parse("forward:\n"
+                                  "  to: 127.0.0.1@5353\n"
+                                  "  from: [10.0.0.0/8]\n"
+                                  "  timeout: 1s\n"
+                                  "  queries: 7\n"
+                                  "  client-queries: 3\n");
+    assert_endpoint(&config->forward.to[0], "127.0.0.1@5353");
+    assert_int_equal(config->forward.from_count, 1);
+    assert_string_equal(prefix_format(&config->forward.from[0], text), "10.0.0.0/8");
+    assert_int_equal(config->forward.timeout, SECONDS);
+    assert_int_equal(config->forward.queries, 7);
+    assert_int_equal(config->forward.client_queries, 3);
+    config_free(config);
+
+    config = parse("forward: {to: 192.0.2.1, from: anyone}\n");
+    assert_true(config->forward.anyone);
+    config_free(config);
+}
+
 static void each_key_of_a_service_is_taken(void **state)
 {
     (void)state;
@@ -558,6 +604,8 @@ int main(void)
         cmocka_unit_test(what_a_service_does_not_give_has_its_default),
         cmocka_unit_test(keys_of_libvirt_are_taken),
         cmocka_unit_test(each_key_of_server_and_limits_is_taken),
+        cmocka_unit_test(forwarding_is_off_and_has_defaults),
+        cmocka_unit_test(each_key_of_forward_is_taken),
         cmocka_unit_test(each_key_of_a_service_is_taken),
         cmocka_unit_test(each_form_of_ready_is_taken),
         cmocka_unit_test(one_value_stands_for_a_list_of_one),

@@ -39,6 +39,11 @@ static void print_dns(json_t *dns)
     }
     print_count("truncated", dns, "truncated");
     print_count("dropped queries", dns, "dropped");
+    if (count_of(dns, "forwarded") == 0 && count_of(dns, "forward_refused") == 0)
+        return;
+    print_count("forwarded", dns, "forwarded");
+    print_count("  unanswered", dns, "forward_unanswered");
+    print_count("not forwarded", dns, "forward_refused");
 }
 
 static void print_proxy(const json_t *proxy)
