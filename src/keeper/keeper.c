@@ -14,7 +14,6 @@
 #include "keeper/listening.h"
 #include "keeper/machine.h"
 #include "keeper/process.h"
-#include "keeper/traffic.h"
 
 /* While so many messages wait for the front, nothing more is taken from it. */
 #define QUEUED_MAX 1024
@@ -223,8 +222,7 @@ static int begin(struct keeper *keeper, struct error *error)
     keeper->listening =
         listening_new(options->config, options->passed_first, options->passed_count);
     keeper->bridges = bridges_new(options->config->run_directory);
-    keeper->traffic = traffic_new(keeper->base);
-    if (!keeper->base || !keeper->listening || !keeper->bridges || !keeper->traffic)
+    if (!keeper->base || !keeper->listening || !keeper->bridges)
         return -1;
     keeper->supervisor_readable =
         event_new(keeper->base, options->supervisor, EV_READ | EV_PERSIST, on_supervisor, keeper);
@@ -247,7 +245,6 @@ static void finish(struct keeper *keeper)
     if (keeper->bridges && keeper->status == KEEPER_ENDED)
         bridges_remove(keeper->bridges);
     bridges_free(keeper->bridges);
-    traffic_free(keeper->traffic);
     message_link_free(keeper->link);
     listening_free(keeper->listening);
     if (keeper->supervisor_readable)

@@ -121,34 +121,50 @@ void keeper_machine_list(struct keeper *keeper)
 
 /* --- use --- */
 
-static void answered(void *argument, uint64_t moment)
+static void forget_traffic(struct machine *machine)
 {
-    const struct machine *machine = argument;
-    struct message message = message_make(MESSAGE_FIRST_BYTE, machine->serial, machine->name);
-    message.first_byte.moment = moment;
-    keeper_send(machine->keeper, &message, -1);
+    traffic_end(machine->traffic);
+    machine->traffic = NULL;
 }
 
-static void watch_traffic(struct machine *machine)
+static void answered(void *argument, uint64_t moment)
+{
+    struct machine *machine = argument;
+    struct message message = message_make(MESSAGE_FIRST_BYTE, machine->serial, machine->name);
+    message.first_byte.moment = moment;
+    if (moment)
+        keeper_send(machine->keeper, &message, -1);
+    if (machine->tells_use)
+        forget_traffic(machine);
+}
+
+static void watch_traffic(struct machine *machine, const struct config_service *service)
 {
     struct error error;
     uint8_t mac[MAC_SIZE];
-    struct keeper *keeper = machine->keeper;
-    const struct config_service *service = config_find_service(keeper->config, machine->name);
-    if (!machine->device[0] || !service || !service->network)
-        return;
     device_machine_mac(service->network->name, service->name, mac);
-    machine->traffic =
-        traffic_begin(keeper->traffic, service, machine->device, mac, answered, machine, &error);
+    machine->traffic = traffic_begin(machine->keeper->base, service, machine->device, mac, answered,
+                                     machine, &error);
     if (!machine->traffic)
         log_warning("%s: %s; packets keep it running only until it is ready, then only queries and "
                     "what it tells itself",
                     machine->name, error.text);
 }
 
-static void await_first_byte(struct machine *machine)
+/* It is about to run: what it is used for, and when it first answers. */
+static void begin_traffic(struct machine *machine, bool await_answer)
 {
-    if (machine->traffic)
+    static const uint8_t no_token[MESSAGE_TOKEN_SIZE];
+    const struct config_service *service =
+        config_find_service(machine->keeper->config, machine->name);
+    if (!machine->device[0] || !service || !service->network)
+        return;
+    /* It does not tell whose use it is. */
+    machine->tells_use = service->summon_from_count == 0 &&
+                         memcmp(machine->token, no_token, sizeof machine->token) != 0;
+    if (!machine->traffic && (await_answer || !machine->tells_use))
+        watch_traffic(machine, service);
+    if (machine->traffic && await_answer)
         traffic_await_answer(machine->traffic);
 }
 
@@ -200,7 +216,7 @@ static void start_known(struct machine *machine, uint32_t serial)
         send_about(machine, MESSAGE_SPAWNED, clock_now());
     if (machine->suspended || machine->suspending) {
         machine->suspending = false;
-        await_first_byte(machine);
+        begin_traffic(machine, true);
         machine->backend->resume(machine);
     } else if (machine->ready) {
         send_about(machine, MESSAGE_READY, clock_now());
@@ -270,8 +286,7 @@ void keeper_machine_stop(struct keeper *keeper, const char *name, uint32_t seria
 void keeper_machine_spawned(struct machine *machine, uint64_t moment)
 {
     machine->spawned = true;
-    watch_traffic(machine);
-    await_first_byte(machine);
+    begin_traffic(machine, true);
     send_about(machine, MESSAGE_SPAWNED, moment);
 }
 
@@ -346,7 +361,7 @@ void keeper_machine_adopted(struct machine *machine)
     uint32_t next_serial = machine->next_serial;
     machine->spawned = machine->ready = true;
     machine->next_serial = 0;
-    watch_traffic(machine);
+    begin_traffic(machine, false);
     end_adoption(machine);
     keeper_synchronise(machine->keeper);
     if (next_serial)

@@ -39,7 +39,8 @@ struct machine {
     /* The network device in the host by which a bridge sends it frames, known when it is spawned or
      * adopted; "": none. */
     char device[IF_NAMESIZE];
-    struct machine_traffic *traffic; /* NULL: nobody looks at it */
+    struct traffic *traffic; /* NULL: nobody looks at it */
+    bool tells_use;          /* itself, by the conduit: then it is not counted */
 
     /* Of the console's allowance (keeper_machine_console). */
     uint64_t console_filled; /* clock_now() */

@@ -18,7 +18,6 @@ struct machine;
 struct listening;
 struct libvirt;
 struct qemu;
-struct traffic;
 struct xen;
 
 struct keeper {
@@ -35,7 +34,6 @@ struct keeper {
 
     struct listening *listening;
     struct bridges *bridges;
-    struct traffic *traffic;
     struct machine *machines[MACHINE_BUCKETS]; /* by name */
     unsigned starting;                         /* machines that are not ready yet */
     unsigned adopting;                         /* machines that are still being looked at */

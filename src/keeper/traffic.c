@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,9 +18,7 @@
 #define FRAMES_PER_TURN      64
 #define FRAMES_BEFORE_ANSWER 1024
 
-struct machine_traffic {
-    struct machine_traffic *next_unused;
-    struct traffic *traffic;
+struct traffic {
     int socket;
     struct event *readable;
     unsigned seen; /* frames, since an answer is waited for */
@@ -27,50 +26,18 @@ struct machine_traffic {
     void *argument;
 };
 
-/* Closing such a socket takes the kernel many milliseconds, until no processor can be using it any
- * more; binding one to another device after its own has vanished takes none. So they are kept. */
-struct traffic {
-    struct event_base *base;
-    struct machine_traffic *unused;
-};
-
-/* --- life --- */
-
-struct traffic *traffic_new(struct event_base *base)
-{
-    struct traffic *traffic = calloc(1, sizeof *traffic);
-    if (traffic)
-        traffic->base = base;
-    return traffic;
-}
-
-static void destroy(struct machine_traffic *machine)
-{
-    if (machine->readable)
-        event_free(machine->readable);
-    if (machine->socket != -1)
-        close(machine->socket);
-    free(machine);
-}
-
-void traffic_free(struct traffic *traffic)
-{
-    if (!traffic)
-        return;
-    while (traffic->unused) {
-        struct machine_traffic *machine = traffic->unused;
-        traffic->unused = machine->next_unused;
-        destroy(machine);
-    }
-    free(traffic);
-}
-
 /* --- waiting for an answer --- */
+
+static void end_waiting(struct traffic *traffic, uint64_t moment)
+{
+    event_del(traffic->readable);
+    traffic->answered(traffic->argument, moment);
+}
 
 static void readable(evutil_socket_t socket, short events, void *argument)
 {
     (void)events;
-    struct machine_traffic *machine = argument;
+    struct traffic *traffic = argument;
     struct sockaddr_ll end;
     uint8_t seen[TRAFFIC_FILTER_SEEN];
 
@@ -79,12 +46,10 @@ static void readable(evutil_socket_t socket, short events, void *argument)
         if (recvfrom(socket, seen, sizeof seen, MSG_DONTWAIT, (struct sockaddr *)&end, &size) == -1)
             return; /* or the device went down, which is told once */
         bool is_answer = end.sll_pkttype != PACKET_OUTGOING;
-        if (is_answer || ++machine->seen == FRAMES_BEFORE_ANSWER)
-            event_del(machine->readable);
-        if (is_answer)
-            machine->answered(machine->argument, clock_now());
-        if (!event_pending(machine->readable, EV_READ, NULL))
+        if (is_answer || ++traffic->seen == FRAMES_BEFORE_ANSWER) {
+            end_waiting(traffic, is_answer ? clock_now() : 0);
             return;
+        }
     }
 }
 
@@ -95,114 +60,107 @@ static void drain(int socket)
         ;
 }
 
-void traffic_await_answer(struct machine_traffic *machine)
+void traffic_await_answer(struct traffic *traffic)
 {
-    drain(machine->socket);
-    machine->seen = 0;
-    event_add(machine->readable, NULL);
+    drain(traffic->socket);
+    traffic->seen = 0;
+    event_add(traffic->readable, NULL);
 }
 
 /* --- counting --- */
 
-/* One that hears nothing yet. */
-static struct machine_traffic *make(struct traffic *traffic, struct error *error)
+static int open_socket(struct traffic *traffic, struct error *error)
 {
-    const int queue_size = QUEUE_SIZE;
-    struct machine_traffic *machine = calloc(1, sizeof *machine);
-    if (!machine) {
-        error_set(error, "memory is exhausted");
-        return NULL;
-    }
-    machine->traffic = traffic;
-    machine->socket = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-    if (machine->socket == -1) {
-        error_set_errno(error, "cannot open a packet socket (CAP_NET_RAW)");
-        destroy(machine);
-        return NULL;
-    }
-    setsockopt(machine->socket, SOL_SOCKET, SO_RCVBUF, &queue_size, sizeof queue_size);
-    machine->readable =
-        event_new(traffic->base, machine->socket, EV_READ | EV_PERSIST, readable, machine);
-    if (!machine->readable) {
-        error_set(error, "memory is exhausted");
-        destroy(machine);
-        return NULL;
-    }
-    return machine;
+    const int size = QUEUE_SIZE;
+    traffic->socket = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+    if (traffic->socket == -1)
+        return error_set_errno(error, "cannot open a packet socket (CAP_NET_RAW)");
+    setsockopt(traffic->socket, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    return 0;
 }
 
-static struct machine_traffic *take(struct traffic *traffic, struct error *error)
+static int attach(const struct traffic *traffic, const struct config_service *service,
+                  const uint8_t mac[MAC_SIZE], struct error *error)
 {
-    struct machine_traffic *machine = traffic->unused;
-    if (!machine)
-        return make(traffic, error);
-    traffic->unused = machine->next_unused;
-    return machine;
-}
-
-static void put_back(struct machine_traffic *machine)
-{
-    machine->next_unused = machine->traffic->unused;
-    machine->traffic->unused = machine;
-}
-
-static int attach(const struct machine_traffic *machine, struct sock_filter *code,
-                  unsigned short length, struct error *error)
-{
-    const struct sock_fprog program = {.len = length, .filter = code};
-    if (setsockopt(machine->socket, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
+    struct sock_filter code[TRAFFIC_FILTER_MAX];
+    struct sock_fprog program = {.len = traffic_filter_make(service, mac, code), .filter = code};
+    if (setsockopt(traffic->socket, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
         return error_set_errno(error, "cannot set a filter of packets");
     return 0;
 }
 
-static int listen_at(const struct machine_traffic *machine, const char *device, struct error *error)
+static int listen_at(const struct traffic *traffic, const char *device, struct error *error)
 {
     const struct sockaddr_ll end = {.sll_family = AF_PACKET,
                                     .sll_protocol = htons(ETH_P_ALL),
                                     .sll_ifindex = (int)if_nametoindex(device)};
     if (end.sll_ifindex == 0 ||
-        bind(machine->socket, (const struct sockaddr *)&end, sizeof end) != 0)
+        bind(traffic->socket, (const struct sockaddr *)&end, sizeof end) != 0)
         return error_set_errno(error, "cannot count the packets at network device %s", device);
     return 0;
 }
 
-struct machine_traffic *traffic_begin(struct traffic *traffic, const struct config_service *service,
-                                      const char *device, const uint8_t mac[MAC_SIZE],
-                                      traffic_answered_function *answered, void *argument,
-                                      struct error *error)
+static int watch(struct traffic *traffic, struct event_base *base, struct error *error)
 {
-    struct sock_filter code[TRAFFIC_FILTER_MAX];
-    struct machine_traffic *machine = take(traffic, error);
-    if (!machine)
-        return NULL;
-    machine->answered = answered;
-    machine->argument = argument;
-    drain(machine->socket);
-    traffic_was_used(machine);
-    /* The filter first: nothing else is ever let through. */
-    if (attach(machine, code, traffic_filter_make(service, mac, code), error) != 0 ||
-        listen_at(machine, device, error) != 0) {
-        put_back(machine);
-        return NULL;
-    }
-    return machine;
+    traffic->readable = event_new(base, traffic->socket, EV_READ | EV_PERSIST, readable, traffic);
+    return traffic->readable ? 0 : error_set(error, "memory is exhausted");
 }
 
-bool traffic_was_used(struct machine_traffic *machine)
+struct traffic *traffic_begin(struct event_base *base, const struct config_service *service,
+                              const char *device, const uint8_t mac[MAC_SIZE],
+                              traffic_answered_function *answered, void *argument,
+                              struct error *error)
+{
+    struct traffic *traffic = malloc(sizeof *traffic);
+    if (!traffic) {
+        error_set(error, "memory is exhausted");
+        return NULL;
+    }
+    *traffic = (struct traffic){.socket = -1, .answered = answered, .argument = argument};
+    /* The filter first: nothing else is ever let through. */
+    if (open_socket(traffic, error) != 0 || attach(traffic, service, mac, error) != 0 ||
+        watch(traffic, base, error) != 0 || listen_at(traffic, device, error) != 0) {
+        traffic_end(traffic);
+        return NULL;
+    }
+    return traffic;
+}
+
+bool traffic_was_used(struct traffic *traffic)
 {
     struct tpacket_stats count = {0};
     socklen_t size = sizeof count;
-    getsockopt(machine->socket, SOL_PACKET, PACKET_STATISTICS, &count, &size);
+    getsockopt(traffic->socket, SOL_PACKET, PACKET_STATISTICS, &count, &size);
     return count.tp_packets > 0;
 }
 
-void traffic_end(struct machine_traffic *machine)
+/* --- the end --- */
+
+static void *close_socket(void *descriptor)
 {
-    struct sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
-    struct error error;
-    if (!machine)
+    close((int)(intptr_t)descriptor);
+    return NULL;
+}
+
+/* The kernel lets go of such a socket only when no processor can be using it any more, which takes
+ * it many milliseconds: nobody is to wait for that. */
+static void close_aside(int descriptor)
+{
+    pthread_t thread;
+    void *argument = (void *)(intptr_t)descriptor;
+    if (pthread_create(&thread, NULL, close_socket, argument) == 0)
+        pthread_detach(thread);
+    else
+        close_socket(argument);
+}
+
+void traffic_end(struct traffic *traffic)
+{
+    if (!traffic)
         return;
-    event_del(machine->readable);
-    attach(machine, nothing, 1, &error);
-    put_back(machine);
+    if (traffic->readable)
+        event_free(traffic->readable);
+    if (traffic->socket != -1)
+        close_aside(traffic->socket);
+    free(traffic);
 }

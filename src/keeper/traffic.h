@@ -13,32 +13,27 @@
 #include "keeper/device_name.h"
 
 struct event_base;
-struct traffic;         /* all of it */
-struct machine_traffic; /* one machine's */
+struct traffic; /* one machine's */
 
-/* NULL if memory is exhausted. */
-struct traffic *traffic_new(struct event_base *base);
-/* After all machines' have ended; NULL is allowed. */
-void traffic_free(struct traffic *traffic);
-
-/* The machine has sent a client something: the first packet that says more than TCP itself does. */
+/* The machine has sent a client something: the first packet that says more than TCP itself does;
+ * or, with `moment` 0, this is not waited for any longer. May end the traffic. */
 typedef void traffic_answered_function(void *argument, uint64_t moment);
 
 /* Begins to count for a machine of `service` that has the MAC address `mac`, at its device. NULL
  * with the reason in `error`. */
-struct machine_traffic *traffic_begin(struct traffic *traffic, const struct config_service *service,
-                                      const char *device, const uint8_t mac[MAC_SIZE],
-                                      traffic_answered_function *answered, void *argument,
-                                      struct error *error);
+struct traffic *traffic_begin(struct event_base *base, const struct config_service *service,
+                              const char *device, const uint8_t mac[MAC_SIZE],
+                              traffic_answered_function *answered, void *argument,
+                              struct error *error);
 
 /* From now on waits for the next answer. Given up after a thousand packets from clients that got
  * none, as waiting has a cost for each. */
-void traffic_await_answer(struct machine_traffic *machine);
+void traffic_await_answer(struct traffic *traffic);
 
 /* Has there been any use since this was last asked, or since the beginning? */
-bool traffic_was_used(struct machine_traffic *machine);
+bool traffic_was_used(struct traffic *traffic);
 
 /* NULL is allowed. */
-void traffic_end(struct machine_traffic *machine);
+void traffic_end(struct traffic *traffic);
 
 #endif

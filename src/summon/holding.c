@@ -331,15 +331,16 @@ size_t holding_connections(const struct service *service)
     return service->proxy ? proxy_service_connections(service->proxy) : 0;
 }
 
-bool holding_is_on_bridge(const struct service *service)
-{
-    return is_on_bridge(service->config);
-}
-
 /* A machine that tells how many it has does not tell whose. */
 bool holding_knows_whose(const struct service *service)
 {
-    return !service->port || service->config->summon_from_count == 0;
+    return !is_on_bridge(service->config) || service->config->summon_from_count == 0;
+}
+
+bool holding_is_counted(const struct service *service)
+{
+    return is_on_bridge(service->config) &&
+           (!has_token(service->run) || !holding_knows_whose(service));
 }
 
 void summoner_handed_over(const struct summoner *summoner, summoner_handed_over_function *function,

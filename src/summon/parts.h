@@ -261,8 +261,8 @@ void holding_turn_away(struct service *service);
 bool holding_is_wanted(const struct service *service);
 uint64_t holding_last_use(const struct service *service);
 size_t holding_connections(const struct service *service);
-/* On a bridge clients talk to the machine itself. */
-bool holding_is_on_bridge(const struct service *service);
+/* Does only the keeper know what the machine is used for? */
+bool holding_is_counted(const struct service *service);
 /* Are the open connections known to be of clients who count as use? */
 bool holding_knows_whose(const struct service *service);
 

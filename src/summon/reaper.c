@@ -35,7 +35,7 @@ void reaper_watch(struct service *service)
     uint64_t look = next_look(service), idle = idle_from(service);
     if (service->config->keep == CONFIG_KEEP_ALWAYS)
         deadline_clear(service);
-    else if (connections_keep_it(service) || (holding_is_on_bridge(service) && look < idle))
+    else if (connections_keep_it(service) || (holding_is_counted(service) && look < idle))
         deadline_set(service, look);
     else
         deadline_set(service, idle);
@@ -114,7 +114,7 @@ void service_due(struct service *service)
         time_out(service);
         break;
     case MACHINE_RUNNING:
-        if (holding_is_on_bridge(service))
+        if (holding_is_counted(service))
             ask_keeper(service);
         else
             reap_if_idle(service);

@@ -58,7 +58,7 @@ struct front {
     enum port_hold hold;
     enum state state;
     uint32_t serial;
-    uint64_t wanted;
+    uint64_t wanted, first_byte; /* moments of this run */
     struct measure booted; /* from wanted to ready */
     int control;           /* 's': stop the machine; answered by 'o' when it is off */
 };
@@ -81,6 +81,7 @@ static void wanted(void *owner, const struct endpoint *client, uint16_t port, ui
         return;
     front->state = STARTING;
     front->wanted = moment;
+    front->first_byte = 0;
     front->serial++;
     send_to_keeper(front, MESSAGE_START);
 }
@@ -155,9 +156,14 @@ static void from_keeper(void *argument, const struct message *message, int descr
         run_on(front, message->machine.moment);
         port_service_ready(front->service);
         break;
+    case MESSAGE_FIRST_BYTE:
+        assert_int_equal(front->first_byte, 0);
+        front->first_byte = message->first_byte.moment;
+        break;
     case MESSAGE_EXITED:
         if (front->state != STOPPING)
             fail_msg("the machine ended: %s", message->end.text);
+        assert_true(front->first_byte > front->wanted);
         front->state = OFF;
         port_service_gone(front->service);
         tell(front, 'o');

@@ -75,6 +75,12 @@ static struct message full(enum message_type type)
         message.console.length = 5;
         memcpy(message.console.bytes, "hello", 5);
         break;
+    case MESSAGE_USED:
+        message.use.used = true;
+        break;
+    case MESSAGE_FIRST_BYTE:
+        message.first_byte.moment = UINT64_MAX;
+        break;
     default:
         break;
     }
@@ -180,6 +186,10 @@ static void values_out_of_range_are_refused(void **state)
     m.console.length = MESSAGE_CONSOLE_MAX + 1;
     struct message got;
     assert_int_equal(message_check(&m, sizeof m, &got), -1);
+
+    m = full(MESSAGE_USED);
+    memset(&m.use.used, 2, 1);
+    assert_int_equal(check(&m), -1);
 
     /* A text that never ends is as long as its room. */
     m = full(MESSAGE_EXITED);

@@ -293,14 +293,30 @@ static void connections_of_the_machine_keep_it(void **state)
     assert_int_equal(state_of(0), MACHINE_STOPPING);
 }
 
-/* A guest that tells nothing itself: the keeper's kernel counts its packets. */
-static void packets_that_the_keeper_counts_keep_it(void **state)
+/* A guest that tells nothing itself: the kernel counts its packets for the keeper. */
+static void begin_foreign(struct config *config)
 {
-    (void)state;
-    begin(world_config(1));
+    begin(config);
     memset(world.token, 0, sizeof world.token);
     world.ready_rule = CONFIG_READY_TCP;
     bring_up_by_packet(0);
+}
+
+static void one_that_tells_itself_is_not_looked_at(void **state)
+{
+    (void)state;
+    begin(world_config(1));
+    bring_up_by_packet(0);
+    for (unsigned i = 0; i < 121; i++)
+        pass(SECOND);
+    assert_int_equal(sent(MESSAGE_LOOK, NULL), 0);
+    assert_int_equal(state_of(0), MACHINE_STOPPING);
+}
+
+static void packets_that_the_keeper_counts_keep_it(void **state)
+{
+    (void)state;
+    begin_foreign(world_config(1));
     world.is_used = true;
     for (unsigned i = 0; i < 20; i++) {
         pass(100 * SECOND);
@@ -319,8 +335,7 @@ static void packets_that_the_keeper_counts_keep_it(void **state)
 static void it_is_looked_at_several_times_in_its_idle_time(void **state)
 {
     (void)state;
-    begin(world_config(1));
-    bring_up_by_packet(0);
+    begin_foreign(world_config(1));
     for (unsigned i = 0; i < 120; i++)
         pass(SECOND);
     assert_in_range(sent(MESSAGE_LOOK, NAME(0)), 7, 9);
@@ -330,8 +345,7 @@ static void it_is_looked_at_several_times_in_its_idle_time(void **state)
 static void the_last_use_is_known_to_an_eighth_of_the_idle_time(void **state)
 {
     (void)state;
-    begin(world_config(1));
-    bring_up_by_packet(0);
+    begin_foreign(world_config(1));
     for (unsigned i = 0; i < 60; i++)
         pass(SECOND);
     world.is_used = true;
@@ -348,8 +362,7 @@ static void the_last_use_is_known_to_an_eighth_of_the_idle_time(void **state)
 static void nothing_is_decided_until_the_keeper_has_said_what_it_saw(void **state)
 {
     (void)state;
-    begin(world_config(1));
-    bring_up_by_packet(0);
+    begin_foreign(world_config(1));
     world.is_mute = true;
     pass(1000 * SECOND);
     assert_int_equal(sent(MESSAGE_LOOK, NAME(0)), 1);
@@ -368,8 +381,7 @@ static void nothing_is_decided_until_the_keeper_has_said_what_it_saw(void **stat
 static void nothing_is_decided_while_the_keeper_is_away(void **state)
 {
     (void)state;
-    begin(world_config(1));
-    bring_up_by_packet(0);
+    begin_foreign(world_config(1));
     keeper_leaves();
     for (unsigned i = 0; i < 10; i++)
         pass(100 * SECOND);
@@ -400,6 +412,10 @@ static void connections_do_not_keep_it_where_only_some_clients_count(void **stat
     begin(config);
     bring_up_by_packet(0);
     port_of(0)->connections = 1;
+    world.is_used = true;
+    pass(121 * SECOND);
+    assert_int_equal(state_of(0), MACHINE_RUNNING);
+    world.is_used = false;
     pass(121 * SECOND);
     assert_int_equal(state_of(0), MACHINE_STOPPING);
 }
@@ -604,6 +620,7 @@ int main(void)
         TEST(a_suspended_machine_keeps_its_conduit_and_is_resumed_by_a_packet),
         TEST(turning_away_leaves_a_suspended_machine_suspended),
         TEST(connections_of_the_machine_keep_it),
+        TEST(one_that_tells_itself_is_not_looked_at),
         TEST(packets_that_the_keeper_counts_keep_it),
         TEST(it_is_looked_at_several_times_in_its_idle_time),
         TEST(the_last_use_is_known_to_an_eighth_of_the_idle_time),
