@@ -53,9 +53,11 @@
  * clients' segments may come to either. The port hands over each connection that it holds: it
  * freezes it (answers and acknowledges nothing more for it), sends TAKE, and waits for TAKEN before
  * it sends the next. From TAKEN on, only the machine answers for that connection; held frames for
- * it are passed on. After the last the port says SETTLED. Until then, and at most CONDUIT_SETTLING,
- * the machine drops segments of connections that it does not know, where it would reset them else:
- * their TAKE may be under way.
+ * it are passed on, before anything else is said. After the last the port says SETTLED. Until then,
+ * and at most CONDUIT_SETTLING, the machine keeps segments of connections that it does not know,
+ * where it would reset them else: their TAKE may be under way. Those of a connection that it has
+ * just taken it keeps, too, until the port's next message: what came before them may still be with
+ * the port.
  *
  * Running. LOAD, when it has changed and CONDUIT_LOAD_INTERVAL after the last at the earliest. TAKE
  * is still welcome. HELLO from a port that is new is answered with HELLO, and LOAD if there was

@@ -7,9 +7,6 @@
 #include "hold/port_private.h"
 #include "hold/random_key.h"
 
-/* Until a machine answers that the bridge believes to be here. */
-#define ASK_PAUSE (5 * NANOSECONDS_PER_MILLISECOND)
-
 static void transmit(void *owner, const uint8_t *payload, size_t length)
 {
     port_speak_conduit(owner, payload, length);
@@ -102,10 +99,6 @@ static void hand_over_next(struct port_service *service)
             conduit->leaving = connection;
             conduit_link_send(&conduit->link, CONDUIT_TAKE, conduit->take, length,
                               service->port->now);
-            /* The machine drops what it gets of connections that it does not have yet, and the
-             * client would send it again much later. Its answer draws them there. */
-            if (service->location == LOCATION_MACHINE)
-                port_draw(service);
             return;
         }
         port_connection_reset(connection);
@@ -143,33 +136,26 @@ static void say_next(struct port_service *service)
     }
 }
 
-static void go_on(struct port_service *service)
-{
-    struct conduit_link *link = &service->conduit.link;
-    say_next(service);
-    conduit_link_flush(link);
-    port_service_due(service, MATTER_CONDUIT, conduit_link_run(link, service->port->now));
-}
-
 void port_conduit_run(struct port_service *service)
 {
     struct port_conduit *conduit = &service->conduit;
-    if (conduit->hands_over && service->location == LOCATION_PORT) {
-        conduit->is_cut_off = true;
-        port_ask(service);
-        port_service_due(service, MATTER_CONDUIT, service->port->now + ASK_PAUSE);
-    } else {
-        go_on(service);
+    /* What is said to a machine that the bridge believes to be here is lost. It is being asked for
+     * a frame of its own. */
+    conduit->is_cut_off = service->state == PORT_READY && service->location == LOCATION_PORT;
+    if (conduit->is_cut_off) {
+        port_service_due(service, MATTER_CONDUIT, NEVER);
+        return;
     }
+    say_next(service);
+    conduit_link_flush(&conduit->link);
+    port_service_due(service, MATTER_CONDUIT,
+                     conduit_link_run(&conduit->link, service->port->now));
 }
 
 void port_conduit_reach(struct port_service *service)
 {
-    struct port_conduit *conduit = &service->conduit;
-    if (!conduit->is_cut_off)
-        return;
-    conduit->is_cut_off = false;
-    go_on(service);
+    if (service->conduit.is_cut_off)
+        port_conduit_run(service);
 }
 
 void port_conduit_settle(struct port_service *service)
@@ -178,20 +164,20 @@ void port_conduit_settle(struct port_service *service)
     if (!(conduit->features & CONDUIT_CAN_TAKE))
         port_connections_reset(service);
     conduit->hands_over = true;
-    go_on(service);
+    port_conduit_run(service);
 }
 
 void port_conduit_greet(struct port_service *service)
 {
     service->conduit.hello_due = true;
-    go_on(service);
+    port_conduit_run(service);
 }
 
 void port_conduit_stop(struct port_service *service, uint32_t deadline)
 {
     service->conduit.stop_due = true;
     service->conduit.stop_deadline = deadline;
-    go_on(service);
+    port_conduit_run(service);
 }
 
 /* --- in --- */
@@ -299,6 +285,6 @@ bool port_conduit_receive(struct port_service *service, const struct packet *pac
         if (!handle(service, &message))
             return false;
     }
-    go_on(service);
+    port_conduit_run(service);
     return true;
 }

@@ -107,7 +107,7 @@ struct port_conduit {
     bool hello_due, settled_due, stop_due;
     bool hands_over;            /* the port's connections, one after the other */
     struct connection *leaving; /* TAKE has been sent, TAKEN has not come */
-    bool is_cut_off;            /* something is to be sent again, and the bridge would drop it */
+    bool is_cut_off;            /* the bridge would drop what there is to be said */
     uint8_t *take;              /* its body, owned */
     uint32_t features;
     uint32_t stop_deadline; /* milliseconds */

@@ -279,9 +279,10 @@ def cold_starts(hold):
                 client, family, kind = turns[number % len(turns)]
                 seen = one_start(control, everywhere, hosts[client], family, kind)
                 all_seen.append(seen)
-                for violation in seen.violations():
-                    found.append(f"{hold}, start {number}, {seen.title}: {violation}")
-                    print(found[-1], seen.text(), sep="\n", flush=True)
+                violations = [f"{hold}, start {number}, {seen.title}: {violation}" for violation in seen.violations()]
+                if violations or seen.repeated:
+                    print(*(violations or [f"{hold}, start {number}, {seen.title}: an impatient client"]), seen.text(), sep="\n", flush=True)
+                found += violations
                 seen.forget_frames()
     report(hold, all_seen, found)
     assert not found, "\n".join(found)

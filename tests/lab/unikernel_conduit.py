@@ -11,6 +11,7 @@ import random
 import shutil
 import socket
 import struct
+import subprocess
 import tempfile
 import time
 
@@ -308,6 +309,44 @@ def keeps_quiet_until_all_is_settled():
             assert stray(wire, 50002)
 
 
+def keeps_what_comes_before_its_connection():
+    """Nothing that clients send to the machine before it has their connections has to be sent again."""
+    with Port() as port, patient_clients(), contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connection_to(ADDRESS6 if number % 2 else ADDRESS4)) for number in range(40)]
+        for client in clients:
+            client.sendall(KEEP[:10])
+        port.wait_for_connections(len(clients), 10)
+        with machine():
+            port.wait_for_message(HELLO)
+            with port.changed:
+                port.accepts = False
+            for client in clients:
+                for byte in KEEP[10:14]:
+                    client.sendall(bytes([byte]))
+                client.sendall(KEEP[14:])
+            port.hand_over()
+            for client in clients:
+                read_answers(client, 1)
+                assert repetitions(client) == 0, f"{repetitions(client)} segments had to be sent again"
+
+
+@contextlib.contextmanager
+def patient_clients():
+    """Clients that send nothing again for longer than anything takes."""
+    def set_patience(words):
+        for version, prefix in (4, f"{ethernet.ADDRESS4.rpartition('.')[0]}.0/24"), (6, f"{ethernet.ADDRESS6.rpartition(':')[0]}:/64"):
+            subprocess.run(f"ip -{version} route replace {prefix} dev br0 {words}".split(), check=True)
+    set_patience(f"rto_min {lab.PATIENCE // 2}s")
+    try:
+        yield
+    finally:
+        set_patience("")
+
+
+def repetitions(client):
+    return struct.unpack_from("I", client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 100)[0]
+
+
 def refuses_what_it_cannot_take():
     with Port(accepts=False) as port, machine():
         port.wait_for_message(HELLO)
@@ -480,7 +519,8 @@ try:
             takes("takes_a_large_download", ADDRESS4, LARGE, check=is_large),
             takes("takes_a_link_local_client", conduit.LINK_LOCAL + "%br0", CLOSE[:9], CLOSE[9:]),
             takes_what_the_client_will_send_again, takes_as_much_as_the_window_holds, takes_a_connection_that_is_half_open, takes_hundreds, takes_for_large_answers,
-            takes_over_a_bad_conduit, tells_where_a_connection_came_from, stats_tells_that_its_first_client_had_waited, survives_nonsense, keeps_quiet_until_all_is_settled, refuses_what_it_cannot_take, refuses_what_is_too_much,
+            takes_over_a_bad_conduit, tells_where_a_connection_came_from, stats_tells_that_its_first_client_had_waited, survives_nonsense, keeps_quiet_until_all_is_settled,
+            keeps_what_comes_before_its_connection, refuses_what_it_cannot_take, refuses_what_is_too_much,
             stops_at_once_when_idle, stops_after_what_is_under_way, stops_at_the_deadline, stops_even_if_nobody_hears_it)
 finally:
     shutil.rmtree(directory, ignore_errors=True)

@@ -153,8 +153,9 @@ static void a_machine_that_resumes_is_asked_for_its_hello(void **state)
     port_service_starting(world->service);
     port_service_ready(world->service);
     expect_question(world);
-    machine_hears(world, CONDUIT_HELLO);
+    world_silence(world);
     machine_answers(world);
+    machine_hears(world, CONDUIT_HELLO);
     machine_hello(world);
     machine_hears(world, CONDUIT_SETTLED);
 }

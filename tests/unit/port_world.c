@@ -408,7 +408,6 @@ struct conduit_take machine_is_offered(struct world *world)
     machine_hears(world, CONDUIT_TAKE);
     assert_true(
         conduit_read_take(&take, world->conduit_message.body, world->conduit_message.length));
-    expect_draw(world);
     return take;
 }
 

@@ -105,7 +105,7 @@ void machine_connects(struct world *world);
 void machine_says(struct world *world, enum conduit_type type, const void *body, size_t length);
 void machine_hello(struct world *world);
 void machine_hears(struct world *world, enum conduit_type type);
-/* TAKE, after which the port draws the machine's frames; and what to answer. */
+/* TAKE; and what to answer. */
 struct conduit_take machine_is_offered(struct world *world);
 void machine_takes(struct world *world, uint32_t id, enum conduit_outcome outcome);
 

@@ -9,7 +9,10 @@
 #include "jitsu/clock.h"
 #include "jitsu/options.h"
 #include "jitsu/stream.h"
+#include "lwip/pbuf.h"
+#include "lwip/prot/ethernet.h"
 #include "lwip/prot/tcp.h"
+#include "net/early.h"
 #include "net/hooks.h"
 #include "net/network.h"
 #include "net/stop.h"
@@ -31,7 +34,7 @@ static struct {
     struct conduit_taken taken;
     struct conduit_load load; /* as it was said last */
     uint64_t load_time;       /* when LOAD may be said next */
-    uint64_t settled;         /* when all connections are handed over at the latest */
+    uint64_t settled;         /* when all connections are handed over at the latest; 0: they are */
     uint64_t farewell;        /* 0; or when the machine powers off */
     uint32_t strangers;       /* frames that were not the port's */
 } session;
@@ -134,6 +137,12 @@ void conduit_start(void)
     say_next(0);
 }
 
+static void settle(void)
+{
+    session.settled = 0;
+    early_release_all();
+}
+
 static void take_over(const struct conduit_message *message)
 {
     struct conduit_take take;
@@ -141,9 +150,14 @@ static void take_over(const struct conduit_message *message)
     if (session.unsaid.taken)
         return; /* it comes again */
     conduit_link_accept(&session.link);
+    early_release();
     session.taken.outcome = CONDUIT_NOT_UNDERSTOOD;
     if (conduit_read_take(&take, message->body, message->length))
         session.taken.outcome = (uint8_t)take_connection(&take);
+    if (session.taken.outcome == CONDUIT_DONE) {
+        struct ends ends = take_ends(&take);
+        early_taken(&ends);
+    }
     session.taken.id = take.id;
     session.unsaid.taken = true;
 }
@@ -166,7 +180,7 @@ static void handle(const struct conduit_message *message, uint64_t now)
                conduit_read_stop(&stop, message->body, message->length)) {
         stop_begin(now + stop.deadline * CLOCK_MILLISECOND);
     } else if (message->type == CONDUIT_SETTLED) {
-        session.settled = 0;
+        settle();
     }
 }
 
@@ -217,6 +231,10 @@ uint64_t conduit_run(void)
     uint64_t next = stop_run(now);
     if (session.settled == UINT64_MAX)
         session.settled = now + CONDUIT_SETTLING;
+    else if (session.settled && session.settled <= now)
+        settle();
+    if (session.settled)
+        next = earlier(next, session.settled);
     if (stop_is_done())
         leave(now);
     else
@@ -230,11 +248,19 @@ uint64_t conduit_run(void)
     return load_has_changed(&load) ? earlier(next, session.load_time) : next;
 }
 
+bool conduit_keeps(struct pbuf *frame, bool checksum_good)
+{
+    const struct eth_hdr *header = frame->payload;
+
+    return session.settled && memcmp(&header->src, session.port, ADDRESS_SIZE) != 0 &&
+           early_keep(frame, checksum_good);
+}
+
 bool network_admits(const struct tcp_hdr *header)
 {
     if (!session.is_open)
         return true;
     if (stop_is_under_way())
         return false;
-    return !(TCPH_FLAGS(header) & TCP_ACK) || clock_now() >= session.settled;
+    return !(TCPH_FLAGS(header) & TCP_ACK) || !session.settled;
 }

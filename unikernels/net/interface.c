@@ -181,10 +181,14 @@ static void frame_received(unsigned number, void *bytes, uint32_t length, bool c
         device->driver->release(device, number);
         return;
     }
-    time_wait_collect();
     struct pbuf *pbuf = wrap(number, bytes, (uint16_t)length);
-    if (!pbuf)
-        return;
+    if (pbuf && !conduit_keeps(pbuf, checksum_good))
+        network_input(pbuf, checksum_good);
+}
+
+void network_input(struct pbuf *pbuf, bool checksum_good)
+{
+    time_wait_collect();
     uint16_t flags = NETIF_CHECKSUM_ENABLE_ALL;
     if (device->offloads_checksum)
         flags &= (uint16_t)~NETIF_CHECKSUM_GEN_TCP;

@@ -28,6 +28,9 @@ bool network_speaks_ipv6(void);
 /* Asks for an interrupt when there is something to poll. Returns false if there is already. */
 bool network_arm(void *unused);
 
+/* Gives a frame that was received to lwIP; its TCP checksum may be known to be good. */
+void network_input(struct pbuf *frame, bool checksum_good);
+
 /* Sends a frame of a protocol of its own; it may be lost. */
 void network_send(const uint8_t destination[6], uint16_t type, const void *payload, size_t length);
 

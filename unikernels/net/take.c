@@ -7,6 +7,7 @@
 
 #include "lwip/netif.h"
 #include "lwip/priv/tcp_priv.h"
+#include "net/connections.h"
 #include "net/network.h"
 #include "net/stop.h"
 
@@ -16,21 +17,6 @@ _Static_assert(TCP_MSS == CONDUIT_SEGMENT_MAX_IPV4, "and our segments");
 _Static_assert(CONDUIT_SEGMENT_MAX_IPV4 - 20 == CONDUIT_SEGMENT_MAX_IPV6, "with IPv6's header");
 _Static_assert(LWIP_TCP_SACK_OUT && !LWIP_TCP_TIMESTAMPS, "and our options");
 _Static_assert(TCP_WND <= UINT16_MAX, "a connection's data fit one pbuf");
-
-static ip_addr_t read_address(uint8_t family, const uint8_t bytes[16])
-{
-    ip_addr_t address = {0};
-
-    if (family == 4) {
-        memcpy(&ip_2_ip4(&address)->addr, bytes, sizeof ip_2_ip4(&address)->addr);
-        IP_SET_TYPE_VAL(address, IPADDR_TYPE_V4);
-    } else {
-        memcpy(ip_2_ip6(&address)->addr, bytes, sizeof ip_2_ip6(&address)->addr);
-        IP_SET_TYPE_VAL(address, IPADDR_TYPE_V6);
-        ip6_addr_assign_zone(ip_2_ip6(&address), IP6_UNICAST, netif_default);
-    }
-    return address;
-}
 
 static bool is_ours(const ip_addr_t *address)
 {
@@ -54,16 +40,6 @@ static struct tcp_pcb_listen *find_listener(uint16_t port)
     while (listener && listener->local_port != port)
         listener = listener->next;
     return listener;
-}
-
-static struct tcp_pcb *find(struct tcp_pcb *list, const struct conduit_take *take,
-                            const ip_addr_t *machine, const ip_addr_t *client)
-{
-    while (list &&
-           !(list->remote_port == take->client_port && list->local_port == take->machine_port &&
-             ip_addr_cmp(&list->remote_ip, client) && ip_addr_cmp(&list->local_ip, machine)))
-        list = list->next;
-    return list;
 }
 
 /* What both sides have agreed on, and what the client's SYN and its last segment told. */
@@ -141,18 +117,17 @@ static enum conduit_outcome continue_handshake(struct tcp_pcb *pcb, const struct
 }
 
 static enum conduit_outcome rebuild(struct tcp_pcb_listen *listener,
-                                    const struct conduit_take *take, const ip_addr_t *machine,
-                                    const ip_addr_t *client)
+                                    const struct conduit_take *take, const struct ends *ends)
 {
     struct tcp_pcb *pcb = tcp_alloc(listener->prio);
     enum conduit_outcome outcome;
 
     if (!pcb)
         return CONDUIT_FULL;
-    ip_addr_copy(pcb->local_ip, *machine);
-    ip_addr_copy(pcb->remote_ip, *client);
-    pcb->local_port = take->machine_port;
-    pcb->remote_port = take->client_port;
+    ip_addr_copy(pcb->local_ip, ends->machine);
+    ip_addr_copy(pcb->remote_ip, ends->client);
+    pcb->local_port = ends->machine_port;
+    pcb->remote_port = ends->client_port;
     pcb->rcv_nxt = take->receive_next;
     pcb->callback_arg = listener->callback_arg;
     pcb->listener = listener;
@@ -172,27 +147,36 @@ static enum conduit_outcome rebuild(struct tcp_pcb_listen *listener,
     return outcome;
 }
 
+struct ends take_ends(const struct conduit_take *take)
+{
+    size_t size = take->family == 4 ? 4 : 16;
+
+    return (struct ends){.machine = connections_address(take->machine_address, size),
+                         .client = connections_address(take->client_address, size),
+                         .machine_port = take->machine_port,
+                         .client_port = take->client_port};
+}
+
 enum conduit_outcome take_connection(const struct conduit_take *take)
 {
-    ip_addr_t machine = read_address(take->family, take->machine_address);
-    ip_addr_t client = read_address(take->family, take->client_address);
+    struct ends ends = take_ends(take);
 
     if (stop_is_under_way())
         return CONDUIT_NO_MORE;
     if (take->flags & CONDUIT_SCALED && take->receive_scale != TCP_RCV_SCALE)
         return CONDUIT_NOT_UNDERSTOOD;
-    if (!is_ours(&machine))
+    if (!is_ours(&ends.machine))
         return CONDUIT_NOBODY;
-    if (!can_be_client(&client))
+    if (!can_be_client(&ends.client))
         return CONDUIT_NOT_UNDERSTOOD;
     struct tcp_pcb_listen *listener = find_listener(take->machine_port);
     if (!listener)
         return CONDUIT_NOBODY;
-    if (find(tcp_active_pcbs, take, &machine, &client))
+    if (connections_find(tcp_active_pcbs, &ends))
         return CONDUIT_HAS_IT;
     /* The client has opened it anew. */
-    struct tcp_pcb *ended = find(tcp_tw_pcbs, take, &machine, &client);
+    struct tcp_pcb *ended = connections_find(tcp_tw_pcbs, &ends);
     if (ended)
         tcp_abort(ended);
-    return rebuild(listener, take, &machine, &client);
+    return rebuild(listener, take, &ends);
 }
