@@ -1,11 +1,16 @@
 #include "check.h"
 
+#include "config.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "dns/dns.h"
 #include "keeper/bridges.h"
 #include "keeper/image.h"
+#ifdef HAVE_XEN
+#include "keeper/xen_check.h"
+#endif
 
 static void print_problem(void *argument, const char *text)
 {
@@ -39,8 +44,9 @@ static size_t check_images(const struct config *config, FILE *problems)
         const struct config_service *service = &config->services[i];
         struct image image;
         struct error error;
+        bool xen = service->backend == CONFIG_BACKEND_XEN;
         if (service->image && service->image != last &&
-            image_examine(service->image, &image, &error) != 0) {
+            (xen ? image_examine_for_xen : image_examine)(service->image, &image, &error) != 0) {
             fprintf(problems, "%s:%u: warning: %s: %s\n", config->file, service->line,
                     service->name, error.text);
             warnings++;
@@ -69,11 +75,37 @@ static size_t check_networks(const struct config *config, FILE *problems)
     return warnings;
 }
 
+/* Counts warnings. -1: there are errors. */
+static int check_xen(const struct config *config, FILE *problems, size_t *warnings)
+{
+    int failed = 0;
+#ifdef HAVE_XEN
+    struct error error;
+    size_t count = 0;
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        count += service->backend == CONFIG_BACKEND_XEN;
+        if (service->xl && xen_check_file(service, print_problem, problems) != 0)
+            failed = -1;
+    }
+    if (count > 0 && xen_check_host(&error) != 0) {
+        fprintf(problems, "%s: warning: backend xen, of %zu services: %s\n", config->file, count,
+                error.text);
+        ++*warnings;
+    }
+#else
+    (void)config, (void)problems, (void)warnings;
+#endif
+    return failed;
+}
+
 bool check_configuration(const struct config *config, FILE *verdict, FILE *problems)
 {
-    if (!check_zones(config, problems))
+    size_t warnings = 0;
+    bool zones = check_zones(config, problems);
+    if (check_xen(config, problems, &warnings) != 0 || !zones)
         return false;
-    size_t warnings = check_networks(config, problems) + check_images(config, problems);
+    warnings += check_networks(config, problems) + check_images(config, problems);
     fprintf(verdict, "%s: good: %zu zones, %zu services", config->file, config->zone_count,
             config->service_count);
     if (warnings)

@@ -7,6 +7,9 @@
 
 #include "config/value.h"
 
+/* With what stands before it, well below what xenstored takes. */
+#define XENSTORE_KEY_MAX 255
+
 #define DEFAULT_CONNECTION "qemu:///system"
 
 static const bool is_built[CONFIG_BACKEND_XEN + 1] = {
@@ -198,11 +201,74 @@ static void check_qemu(struct config_loading *loading, const struct config_servi
                      "'qemu' without them");
 }
 
+/* --- xen --- */
+
+/* The first key that says what the file says, or NULL. */
+static const char *key_beside_xl(const struct config_service_entry *entry)
+{
+    const struct config_service *service = &entry->service;
+    return entry->draft.image_given   ? "image"
+           : service->ramdisk         ? "ramdisk"
+           : service->cmdline[0]      ? "cmdline"
+           : entry->draft.vcpus_given ? "vcpus"
+           : service->disk_count > 0  ? "disks"
+                                      : NULL;
+}
+
+static void check_xl(struct config_loading *loading, const struct config_service_entry *entry)
+{
+    const char *key = key_beside_xl(entry);
+    if (key)
+        config_fault(loading->faults, loading->object_mark,
+                     "'%s' besides 'xl', whose file says that; expected one of the two", key);
+    if (entry->draft.memory.line == 0)
+        config_fault(loading->faults, loading->object_mark,
+                     "'xl' without 'memory', by which the machine counts for 'limits'; expected as "
+                     "much as its file says");
+    if (entry->service.prewarm > 0)
+        config_fault(loading->faults, loading->object_mark,
+                     "'prewarm' besides 'xl': there is one domain of its file at a time; expected "
+                     "one of the two");
+}
+
+static bool has_writable_disk(const struct config_service_entry *entry)
+{
+    for (size_t i = 0; i < entry->service.disk_count; i++)
+        if (!entry->disks[i].read_only)
+            return true;
+    return false;
+}
+
+/* Below the machine's own directory in xenstore, of which it can write some itself. */
+static bool is_key(const char *text)
+{
+    size_t length = strlen(text);
+    return strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_@/") ==
+               length &&
+           length <= XENSTORE_KEY_MAX && text[0] != '/' && text[length - 1] != '/' &&
+           !strstr(text, "//");
+}
+
 static void check_xen(struct config_loading *loading, const struct config_service_entry *entry)
 {
-    if (!entry->draft.image_given && !entry->service.xl)
+    const struct config_service *service = &entry->service;
+    if (service->xl)
+        check_xl(loading, entry);
+    else if (!entry->draft.image_given)
         config_fault(loading->faults, loading->object_mark,
                      "a service of backend 'xen' without 'xl' and 'image'; expected one of them");
+    if (service->accel != CONFIG_ACCEL_AUTO)
+        config_fault(loading->faults, loading->object_mark,
+                     "'accel' is for QEMU; expected a service of backend 'xen' without it");
+    if (service->prewarm > 0 && has_writable_disk(entry))
+        config_fault(loading->faults, loading->object_mark,
+                     "'prewarm' with a disk that is written to: two machines would have it at a "
+                     "time; expected 'read-only: yes' for it, or no 'prewarm'");
+    if (service->ready == CONFIG_READY_XENSTORE && !is_key(service->ready_text))
+        config_fault(loading->faults, loading->object_mark,
+                     "ready 'xenstore:%s' names no key; expected one below the machine's own "
+                     "directory, such as data/ready",
+                     config_quote(service->ready_text).text);
 }
 
 void config_check_backend(struct config_loading *loading, struct config_service_entry *entry)

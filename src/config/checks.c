@@ -72,7 +72,7 @@ static bool suits(const struct config_service *service, const struct config_netw
 /* Others may be attached somewhere by what describes them. */
 static bool needs_network(const struct config_service *service)
 {
-    return !service->domain && !service->domain_xml && !service->xl;
+    return !service->domain && !service->domain_xml;
 }
 
 static void resolve_network(struct config_loading *loading, struct config_service *service,

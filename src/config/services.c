@@ -318,7 +318,7 @@ static const struct config_key service_keys[] = {
     {.name = "ready",
      .type = CONFIG_KEY_OWN,
      .take = take_ready,
-     .expected = "'announce', tcp:PORT, 'arp', console:TEXT or after:TIME"},
+     .expected = "'announce', tcp:PORT, 'arp', console:TEXT, xenstore:KEY or after:TIME"},
     {.name = "boot-timeout",
      .type = CONFIG_KEY_DURATION,
      SERVICE_MEMBER(boot_timeout),

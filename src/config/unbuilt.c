@@ -12,12 +12,6 @@ static const struct {
     const char *value;
     const char *message;
 } unbuilt[] = {
-    {"backend", EXACTLY, "xen", "backend 'xen' is not built yet; expected 'qemu' or 'libvirt'"},
-    {"xl", ANYTHING, NULL,
-     "'xl' is for backend 'xen', which is not built yet; expected no such key"},
-    {"ready", BEGINNING, "xenstore:",
-     "ready 'xenstore:' is not built yet; expected 'announce', tcp:PORT, 'arp', console:TEXT or "
-     "after:TIME"},
     {"name", BEGINNING, "*.",
      "names with a wildcard are not built yet; expected a whole name such as www.example.org"},
     {"aliases", BEGINNING, "*.",

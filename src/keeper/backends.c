@@ -9,7 +9,9 @@ static const struct backend *const backends[] = {
 #ifdef HAVE_LIBVIRT
     [CONFIG_BACKEND_LIBVIRT] = &libvirt_backend,
 #endif
-    [CONFIG_BACKEND_XEN] = NULL,
+#ifdef HAVE_XEN
+    [CONFIG_BACKEND_XEN] = &xen_backend,
+#endif
 };
 
 #define COUNT (sizeof backends / sizeof backends[0])

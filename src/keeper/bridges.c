@@ -327,6 +327,22 @@ int bridges_attach(struct bridges *bridges, const struct config_network *network
     return index ? netlink_change(bridges->netlink, index, device, &change, error) : -1;
 }
 
+int bridges_attach_vif(struct bridges *bridges, const struct config_network *network,
+                       const char *service, const char *device, struct error *error)
+{
+    char alias[NETLINK_ALIAS_SIZE];
+    struct netlink_device bridge;
+    if (find_bridge(bridges, network, &bridge, error) != 0)
+        return -1;
+    struct netlink_change change = {.mtu = bridge.mtu,
+                                    .alias = make_alias(bridges, "machine of", service, alias),
+                                    .without_ipv6 = true,
+                                    .bridge = bridge.index,
+                                    .up = true};
+    unsigned index = index_of(device, error);
+    return index ? netlink_change(bridges->netlink, index, device, &change, error) : -1;
+}
+
 static int switch_device(struct bridges *bridges, const char *device, bool up, struct error *error)
 {
     struct netlink_change change = {.up = up, .down = !up};

@@ -37,6 +37,11 @@ int bridges_open_machine(struct bridges *bridges, const struct config_service *s
 int bridges_attach(struct bridges *bridges, const struct config_network *network,
                    const char *device, struct error *error);
 
+/* Attaches `device`, which somebody else has made for the machine of `service`, such as Xen's, and
+ * sets it up like one of ours. Returns 0, or -1 with the reason. */
+int bridges_attach_vif(struct bridges *bridges, const struct config_network *network,
+                       const char *service, const char *device, struct error *error);
+
 /* While a machine is suspended the bridge sends nothing into its device, nor believes that its MAC
  * address is there. Returns 0, or -1 with the reason. */
 int bridges_pause(struct bridges *bridges, const char *device, struct error *error);

@@ -20,6 +20,8 @@
 #define SEGMENT_LOAD     1
 #define SEGMENT_NOTE     4
 #define NOTE_PVH_ENTRY   18 /* XEN_ELFNOTE_PHYS32_ENTRY */
+#define NOTE_XEN_ENTRY   1  /* XEN_ELFNOTE_ENTRY */
+#define NOTE_XEN_LOADER  8  /* XEN_ELFNOTE_LOADER */
 #define NOTE_JITSU_READY 1
 
 /* Linux' boot protocol: Documentation/arch/x86/boot.rst */
@@ -36,6 +38,7 @@ struct source {
     int file; /* -1: in memory */
     const uint8_t *bytes;
     uint64_t length;
+    bool xen; /* kernels that Xen alone boots will do, too */
 };
 
 struct elf {
@@ -130,8 +133,13 @@ static uint64_t padding(uint64_t size, uint64_t alignment)
 }
 
 struct notes {
-    bool pvh, announces;
+    bool pvh, xen, announces;
 };
+
+static bool is_note_of(const uint8_t *name, size_t size, const char *owner)
+{
+    return size == strlen(owner) + 1 && memcmp(name, owner, size) == 0;
+}
 
 static void parse_notes(struct reader *reader, uint64_t alignment, struct notes *notes)
 {
@@ -144,10 +152,12 @@ static void parse_notes(struct reader *reader, uint64_t alignment, struct notes 
         const uint8_t *content = reader_take(reader, content_size);
         if (!name || !content)
             return;
-        if (name_size == 4 && memcmp(name, "Xen", 4) == 0 && type == NOTE_PVH_ENTRY &&
-            (content_size == 4 || content_size == 8))
+        bool xen = is_note_of(name, name_size, "Xen");
+        if (xen && type == NOTE_PVH_ENTRY && (content_size == 4 || content_size == 8))
             notes->pvh = true;
-        if (name_size == 6 && memcmp(name, "Jitsu", 6) == 0 && type == NOTE_JITSU_READY)
+        if (xen && (type == NOTE_XEN_ENTRY || type == NOTE_XEN_LOADER))
+            notes->xen = true;
+        if (is_note_of(name, name_size, "Jitsu") && type == NOTE_JITSU_READY)
             notes->announces = true;
         /* The last one may lack its padding. */
         size_t pad = padding(content_size, alignment == 8 ? 8 : 4);
@@ -201,12 +211,15 @@ static int examine_elf(const struct source *source, const uint8_t *header, struc
         if (segment.type == SEGMENT_LOAD && examine_load(source, &segment, image, error) != 0)
             return -1;
     }
-    if (!notes.pvh)
+    if (!notes.pvh && notes.xen && source->xen)
+        image->kind = IMAGE_XEN;
+    else if (notes.pvh)
+        image->kind = IMAGE_PVH;
+    else
         return error_set(error,
                          "image %s is not a PVH kernel: it is an ELF file without the note that "
                          "names a PVH entry point",
                          source->name);
-    image->kind = IMAGE_PVH;
     image->announces = notes.announces;
     return 0;
 }
@@ -272,7 +285,7 @@ static struct file_version version_of(const struct stat *status)
     };
 }
 
-int image_examine(const char *path, struct image *image, struct error *error)
+static int examine_file(const char *path, bool xen, struct image *image, struct error *error)
 {
     struct stat status;
     /* Non-blocking, or opening a FIFO would wait for a writer. */
@@ -285,12 +298,23 @@ int image_examine(const char *path, struct image *image, struct error *error)
     } else if (!S_ISREG(status.st_mode)) {
         error_set(error, "image %s is not a regular file", path);
     } else {
-        struct source source = {.name = path, .file = file, .length = (uint64_t)status.st_size};
+        struct source source = {
+            .name = path, .file = file, .length = (uint64_t)status.st_size, .xen = xen};
         failed = examine(&source, image, error);
         image->version = version_of(&status);
     }
     close(file);
     return failed;
+}
+
+int image_examine(const char *path, struct image *image, struct error *error)
+{
+    return examine_file(path, false, image, error);
+}
+
+int image_examine_for_xen(const char *path, struct image *image, struct error *error)
+{
+    return examine_file(path, true, image, error);
 }
 
 int file_version_read(const char *path, struct file_version *version, struct error *error)

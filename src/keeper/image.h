@@ -20,6 +20,7 @@ struct file_version {
 enum image_kind {
     IMAGE_PVH,   /* ELF with a PVH entry point */
     IMAGE_LINUX, /* bzImage */
+    IMAGE_XEN,   /* ELF for paravirtualised Xen guests alone */
 };
 
 struct image {
@@ -32,6 +33,9 @@ struct image {
 /* Opens `path` and looks at it. Returns 0, or -1 with the reason in words: missing, not readable,
  * not a kernel that can be booted, cut off. Reads a few kilobytes, whatever the file's size. */
 int image_examine(const char *path, struct image *image, struct error *error);
+
+/* The same for Xen, which boots kernels of all kinds; image_examine() refuses IMAGE_XEN. */
+int image_examine_for_xen(const char *path, struct image *image, struct error *error);
 
 /* The same of a file's bytes in memory; `name` is for messages. `image->version` stays zero. */
 int image_examine_bytes(const void *bytes, size_t length, const char *name, struct image *image,

@@ -283,6 +283,13 @@ void keeper_machine_stop(struct keeper *keeper, const char *name, uint32_t seria
 
 /* --- reports --- */
 
+void keeper_machine_attached(struct machine *machine, const char *device)
+{
+    forget_traffic(machine);
+    snprintf(machine->device, sizeof machine->device, "%s", device);
+    begin_traffic(machine, true);
+}
+
 void keeper_machine_spawned(struct machine *machine, uint64_t moment)
 {
     machine->spawned = true;

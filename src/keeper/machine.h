@@ -72,6 +72,9 @@ void keeper_machine_forget_all(struct keeper *keeper);
 void keeper_machine_spawned(struct machine *machine, uint64_t moment);
 void keeper_machine_entered(struct machine *machine, uint64_t moment);
 
+/* A machine that was spawned has another network device from now on; "": none for a while. */
+void keeper_machine_attached(struct machine *machine, const char *device);
+
 /* It takes traffic (again). */
 void keeper_machine_ready(struct machine *machine, uint64_t moment);
 void keeper_machine_suspended(struct machine *machine);

@@ -135,10 +135,11 @@ int record_write(int directory, const struct record *record, struct error *error
     char token[TOKEN_DIGITS + 1];
     format_token(record->token, token);
     json_t *object =
-        json_pack("{s:s, s:I, s:f, s:I, s:b, s:b, s:o, s:s}", "service", record->service, "serial",
-                  (json_int_t)record->serial, "started", record->started, "shutdown-timeout",
-                  (json_int_t)record->shutdown_timeout, "ready", record->ready, "suspended",
-                  record->suspended, "forwards", forwards_to_json(record), "token", token);
+        json_pack("{s:s, s:I, s:f, s:I, s:b, s:b, s:o, s:s, s:s}", "service", record->service,
+                  "serial", (json_int_t)record->serial, "started", record->started,
+                  "shutdown-timeout", (json_int_t)record->shutdown_timeout, "ready", record->ready,
+                  "suspended", record->suspended, "forwards", forwards_to_json(record), "token",
+                  token, "domain", record->domain);
     char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
     json_decref(object);
     if (!text)
@@ -180,20 +181,22 @@ static int forwards_from_json(const json_t *array, struct record *record)
 
 static int from_json(json_t *object, struct record *record)
 {
-    const char *service, *token = NULL; /* an earlier jitsud did not write the token */
+    const char *service, *token = NULL, *domain = ""; /* an earlier jitsud did not write these */
     json_int_t serial, shutdown_timeout;
     json_t *forwards;
     int ready, suspended;
 
-    if (json_unpack(object, "{s:s, s:I, s:F, s:I, s:b, s:b, s:o, s?s}", "service", &service,
+    if (json_unpack(object, "{s:s, s:I, s:F, s:I, s:b, s:b, s:o, s?s, s?s}", "service", &service,
                     "serial", &serial, "started", &record->started, "shutdown-timeout",
                     &shutdown_timeout, "ready", &ready, "suspended", &suspended, "forwards",
-                    &forwards, "token", &token) != 0 ||
+                    &forwards, "token", &token, "domain", &domain) != 0 ||
+        strlen(domain) >= sizeof record->domain ||
         (token && parse_token(token, record->token) != 0) || !service[0] ||
         strlen(service) >= sizeof record->service || serial < 0 || serial > UINT32_MAX ||
         shutdown_timeout < 0 || !isfinite(record->started) || record->started < 0)
         return -1;
     strcpy(record->service, service);
+    strcpy(record->domain, domain);
     record->serial = (uint32_t)serial;
     record->shutdown_timeout = (uint64_t)shutdown_timeout;
     record->ready = ready;

@@ -17,6 +17,8 @@
 #include "config/config.h"
 #include "keeper/message.h"
 
+#define RECORD_DOMAIN_SIZE 40
+
 struct record {
     char service[CONFIG_NAME_TEXT_MAX];
     uint32_t serial;
@@ -27,6 +29,7 @@ struct record {
     uint8_t forward_count;
     struct message_forward forwards[CONFIG_PORTS_MAX];
     uint8_t token[MESSAGE_TOKEN_SIZE]; /* all 0: not known */
+    char domain[RECORD_DOMAIN_SIZE];   /* UUID of its Xen domain; "": it has none */
 };
 
 /* Makes directory `name`, for its owner only, in directory `parent`; what an ended process left
