@@ -59,8 +59,8 @@ struct front {
     enum state state;
     uint32_t serial;
     uint64_t wanted, first_byte; /* moments of this run */
-    struct measure booted; /* from wanted to ready */
-    int control;           /* 's': stop the machine; answered by 'o' when it is off */
+    struct measure booted;       /* from wanted to ready */
+    int control;                 /* 's': stop the machine; answered by 'o' when it is off */
 };
 
 static void send_to_keeper(struct front *front, enum message_type type)
