@@ -58,6 +58,11 @@ void port_hold_as_real(struct held_frame *frame)
 
 /* --- out --- */
 
+static bool is_passing(const struct held_frame *frame)
+{
+    return frame->purpose == PURPOSE_NONE;
+}
+
 static void forget(struct held_frame *frame)
 {
     struct port_service *service = frame->service;
@@ -67,7 +72,7 @@ static void forget(struct held_frame *frame)
         table_remove(&port->openings, &frame->opening);
     if (--service->frame_count == 0)
         service->is_crowded = false;
-    service->passing_count -= frame->is_passing;
+    service->passing_count -= is_passing(frame);
     port->statistics.frames--;
     port_memory_give(service, port_memory_of_frame(frame->length));
     free(frame);
@@ -181,8 +186,7 @@ static struct held_frame *keep(struct port_service *service, const struct packet
     return frame;
 }
 
-bool port_hold(struct port_service *service, const struct packet *packet, bool summons,
-               bool is_passing)
+bool port_hold(struct port_service *service, const struct packet *packet, enum port_purpose purpose)
 {
     struct port *port = service->port;
     bool is_opening = packet->kind == PACKET_TCP && tcp_is_opening(&packet->tcp);
@@ -194,9 +198,8 @@ bool port_hold(struct port_service *service, const struct packet *packet, bool s
     if (!frame)
         return true;
     frame->is_opening = is_opening;
-    frame->summons = summons;
-    frame->is_passing = is_passing;
-    service->passing_count += is_passing;
+    frame->purpose = (uint8_t)purpose;
+    service->passing_count += is_passing(frame);
     if (is_opening) {
         table_add(&port->openings, &frame->opening, hash);
         port_challenge(service, packet);
@@ -264,7 +267,7 @@ void port_release_passing(struct port_service *service)
     struct held_frame *frame = TAILQ_FIRST(&service->frames), *next;
     for (; frame && service->passing_count > 0; frame = next) {
         next = TAILQ_NEXT(frame, of_service);
-        if (frame->is_passing && !release_one(frame))
+        if (is_passing(frame) && !release_one(frame))
             return;
     }
 }
@@ -290,7 +293,7 @@ void port_reject_others(struct port_service *service)
     struct held_frame *frame = TAILQ_FIRST(&service->frames), *next;
     for (; frame; frame = next) {
         next = TAILQ_NEXT(frame, of_service);
-        if (!frame->summons)
+        if (frame->purpose != PURPOSE_SUMMONS)
             reject(frame);
     }
 }

@@ -172,7 +172,8 @@ static void want_for_connections(struct port_service *service)
 {
     struct held_frame *frame;
     TAILQ_FOREACH(frame, &service->frames, of_service)
-    frame->summons = frame->summons || !frame->is_passing;
+    if (frame->purpose == PURPOSE_STALE)
+        frame->purpose = PURPOSE_SUMMONS;
 }
 
 void port_machine_off(struct port_service *service, enum port_state state)
@@ -205,7 +206,7 @@ static void run_off(struct port_service *service)
         return;
     }
     TAILQ_FOREACH(frame, &service->frames, of_service)
-    if (frame->summons && packet_read(&packet, frame->bytes, frame->length)) {
+    if (frame->purpose == PURPOSE_SUMMONS && packet_read(&packet, frame->bytes, frame->length)) {
         struct endpoint client = packet_source(&packet);
         port->callbacks.wanted(service->owner, &client, packet_destination_port(&packet),
                                frame->moment);

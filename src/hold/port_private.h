@@ -48,6 +48,15 @@ TAILQ_HEAD(held_frame_queue, held_frame);
 TAILQ_HEAD(port_service_queue, port_service);
 TAILQ_HEAD(connection_queue, connection);
 
+/* What a frame is to its machine. */
+enum port_purpose {
+    /* A scan, a ping, noise; or the machine's own affairs: may go in before it is ready. */
+    PURPOSE_NONE,
+    PURPOSE_UNWELCOME, /* of a client of the service who may not summon */
+    PURPOSE_STALE,     /* of a connection to one of the service's ports that was opened earlier */
+    PURPOSE_SUMMONS,   /* a client wants the machine */
+};
+
 /* A frame that waits for its machine. */
 struct held_frame {
     TAILQ_ENTRY(held_frame) of_service, of_all; /* both oldest first */
@@ -58,8 +67,7 @@ struct held_frame {
     uint16_t length;
     bool is_opening; /* a TCP segment that opens a connection */
     bool is_real;    /* whose client has shown that it is there */
-    bool summons;
-    bool is_passing; /* not from a client of the service: may go in before it is ready */
+    uint8_t purpose; /* enum port_purpose */
     uint8_t bytes[];
 };
 
@@ -228,8 +236,8 @@ uint64_t port_hash_address(const struct port *port, const struct address *addres
 /* --- port_hold.c --- */
 
 /* Keeps the packet for its machine. Returns false if it was there already. */
-bool port_hold(struct port_service *service, const struct packet *packet, bool summons,
-               bool is_passing);
+bool port_hold(struct port_service *service, const struct packet *packet,
+               enum port_purpose purpose);
 /* The same behind those in `queue`, which is of one connection. */
 void port_hold_late(struct port_service *service, const struct packet *packet,
                     struct held_frame_queue *queue);

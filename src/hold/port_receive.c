@@ -55,12 +55,6 @@ static bool receive_neighbour(struct port *port, const struct port_service *orig
 
 /* --- what is it to the machine? --- */
 
-enum purpose {
-    PURPOSE_NONE,    /* a scan, a ping, noise; or the machine's own affairs */
-    PURPOSE_STALE,   /* of a connection to one of the service's ports that was opened earlier */
-    PURPOSE_SUMMONS, /* a client wants the machine */
-};
-
 static bool is_port_of(const struct port_service *service, uint16_t port)
 {
     for (uint32_t i = 0; i < service->port_count; i++)
@@ -77,7 +71,12 @@ static bool may_summon(const struct port_service *service, const struct address 
     return service->summon_from_count == 0;
 }
 
-static enum purpose purpose_of(const struct port_service *service, const struct packet *packet)
+static bool is_of_connection(const struct packet *packet)
+{
+    return packet->kind == PACKET_TCP && !tcp_is_opening(&packet->tcp);
+}
+
+static enum port_purpose purpose_of(const struct port_service *service, const struct packet *packet)
 {
     if (!packet_is_ip(packet) || ip_is_unspecified(&packet->ip.source) ||
         port_service_of_address(service->port, &packet->ip.destination) != service)
@@ -86,8 +85,8 @@ static enum purpose purpose_of(const struct port_service *service, const struct 
     case PACKET_TCP:
         if (!is_port_of(service, packet->tcp.destination_port))
             return PURPOSE_NONE;
-        if (!tcp_is_opening(&packet->tcp))
-            return PURPOSE_STALE;
+        if (is_of_connection(packet))
+            return may_summon(service, &packet->ip.source) ? PURPOSE_STALE : PURPOSE_UNWELCOME;
         break;
     case PACKET_UDP:
         if (!is_port_of(service, packet->udp.destination_port))
@@ -98,7 +97,10 @@ static enum purpose purpose_of(const struct port_service *service, const struct 
             packet->ip.protocol == IP_PROTOCOL_ICMP || packet->ip.protocol == IP_PROTOCOL_ICMPV6)
             return PURPOSE_NONE;
     }
-    return may_summon(service, &packet->ip.source) ? PURPOSE_SUMMONS : PURPOSE_NONE;
+    if (may_summon(service, &packet->ip.source))
+        return PURPOSE_SUMMONS;
+    /* Where there are no ports this may be of the machine's own affairs. */
+    return service->port_count > 0 ? PURPOSE_UNWELCOME : PURPOSE_NONE;
 }
 
 /* --- a frame for the machine --- */
@@ -107,7 +109,7 @@ static void receive_ready(struct port_service *service, const struct packet *pac
 {
     const struct port *port = service->port;
     if (service->location == LOCATION_PORT)
-        port_hold(service, packet, purpose_of(service, packet) == PURPOSE_SUMMONS, false);
+        port_hold(service, packet, purpose_of(service, packet));
     else if (port->now - service->began < STRAGGLERS_TIME)
         port_pass_on(service, packet->frame, packet->length);
 }
@@ -117,17 +119,17 @@ static void summon(struct port_service *service, const struct packet *packet)
 {
     struct port *port = service->port;
     struct endpoint client = packet_source(packet);
-    if (port_hold(service, packet, true, false))
+    if (port_hold(service, packet, PURPOSE_SUMMONS))
         port->callbacks.wanted(service->owner, &client, packet_destination_port(packet), port->now);
 }
 
 static void receive_absent(struct port_service *service, const struct packet *packet,
-                           enum purpose purpose)
+                           enum port_purpose purpose)
 {
     bool is_suspended = service->state == PORT_SUSPENDED;
     if (purpose == PURPOSE_SUMMONS || (purpose == PURPOSE_STALE && is_suspended))
         summon(service, packet);
-    else if (purpose == PURPOSE_STALE)
+    else if (is_of_connection(packet) && purpose != PURPOSE_NONE && !is_suspended)
         port_reject(service, packet);
 }
 
@@ -161,7 +163,7 @@ static void open_connection(struct port_service *service, const struct packet *p
 
 /* Returns whether the segment is one of the connections that the port accepts itself. */
 static bool receive_segment(struct port_service *service, const struct packet *packet,
-                            enum purpose purpose)
+                            enum port_purpose purpose)
 {
     if (packet->kind != PACKET_TCP || packet->ip.is_fragment || !accepts(service))
         return false;
@@ -185,10 +187,10 @@ static void receive_for(struct port_service *service, const struct packet *packe
     }
     if (packet->kind == PACKET_TCP && port_challenge_answered(service, packet))
         return;
-    enum purpose purpose = purpose_of(service, packet);
+    enum port_purpose purpose = purpose_of(service, packet);
     if (purpose == PURPOSE_SUMMONS)
         service->last_use = service->port->now;
-    if (service->location == LOCATION_UNKNOWN && purpose != PURPOSE_NONE)
+    if (service->location == LOCATION_UNKNOWN && purpose > PURPOSE_UNWELCOME)
         draw_clients(service);
     if (service->refuse && purpose != PURPOSE_NONE)
         port_reject(service, packet);
@@ -197,7 +199,7 @@ static void receive_for(struct port_service *service, const struct packet *packe
     else if (service->state == PORT_OFF || service->state == PORT_SUSPENDED)
         receive_absent(service, packet, purpose);
     else
-        port_hold(service, packet, purpose == PURPOSE_SUMMONS, purpose == PURPOSE_NONE);
+        port_hold(service, packet, purpose);
 }
 
 /* --- any frame --- */

@@ -178,7 +178,7 @@ bool port_service_is_wanted(const struct port_service *service)
     if (service->connection_count > 0)
         return true;
     TAILQ_FOREACH(frame, &service->frames, of_service)
-    if (frame->summons)
+    if (frame->purpose == PURPOSE_SUMMONS)
         return true;
     return false;
 }

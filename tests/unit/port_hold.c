@@ -213,14 +213,20 @@ static void without_a_list_of_ports_any_packet_but_a_ping_summons(void **state)
     assert_int_equal(world->wanted, 3);
 }
 
-static void only_the_welcome_summon(void **state)
+/* All others may summon. */
+static void keep_client_out(struct world *world)
 {
-    struct world *world = *state;
     struct prefix welcome = {{AF_INET, {10, 0, 1, 0}}, 24};
     struct port_machine machine = world_machine(PORT_READY_TOLD);
     machine.summon_from = &welcome;
     machine.summon_from_count = 1;
     world_replace(world, &machine);
+}
+
+static void only_the_welcome_summon(void **state)
+{
+    struct world *world = *state;
+    keep_client_out(world);
     client_opens(world, 1000, 80, 1);
     assert_int_equal(world->wanted, 0);
     assert_int_equal(port_service_last_use(world->service), 0);
@@ -599,6 +605,63 @@ static void a_connection_s_packet_while_it_is_being_suspended_wants_it_again(voi
     assert_int_equal(world_statistics(world).frames, 1);
 }
 
+static void only_the_welcome_resume_it(void **state)
+{
+    struct world *world = *state;
+    keep_client_out(world);
+    port_service_ready(world->service);
+    port_service_attract(world->service);
+    expect_announcement(world);
+    client_sends(world, 1000, 80, TCP_ACK | TCP_PSH);
+    client_opens(world, 1001, 80, 1);
+    port_service_suspended(world->service);
+    expect_announcement(world);
+    client_sends(world, 1000, 80, TCP_ACK | TCP_PSH);
+    world_pass(world, 0);
+    assert_int_equal(world->wanted, 0);
+    assert_false(port_service_is_wanted(world->service));
+    assert_int_equal(port_service_last_use(world->service), 0);
+}
+
+/* It may still take frames that are no client's, and would refuse this one. */
+static void the_unwelcome_wait_until_it_is_ready_too(void **state)
+{
+    struct world *world = *state;
+    keep_client_out(world);
+    draw(world);
+    port_service_starting(world->service);
+    client_opens(world, 1000, 80, 1);
+    world_pass(world, 5 * MILLISECOND);
+    expect_draw(world);
+    machine_announces(world);
+    expect_draw(world);
+    port_service_ready(world->service);
+    expect_question(world);
+    machine_answers(world);
+    expect_opening(world, 1000);
+    assert_int_equal(port_service_last_use(world->service), 0);
+}
+
+static void a_ping_that_waited_does_not_resume_it(void **state)
+{
+    struct world *world = *state;
+    static const uint8_t echo[] = {8, 0, 0xf7, 0xff, 0, 0, 0, 0};
+    uint8_t frame[128];
+    draw(world);
+    port_service_starting(world->service);
+    port_service_ready(world->service);
+    expect_question(world);
+    world_give(world, frame,
+               frame_ip(frame, &world_to_machine4, IP_PROTOCOL_ICMP, echo, sizeof echo));
+    assert_int_equal(world_statistics(world).frames, 1);
+    port_service_attract(world->service);
+    expect_announcement(world);
+    port_service_suspended(world->service);
+    expect_announcement(world);
+    world_pass(world, 0);
+    assert_int_equal(world->wanted, 0);
+}
+
 /* --- services --- */
 
 static void machines_do_not_share_addresses(void **state)
@@ -699,6 +762,9 @@ int main(void)
         TEST(who_came_just_before_the_machine_died_wants_it_again),
         TEST(what_waits_when_it_was_suspended_wants_it_again),
         TEST(a_connection_s_packet_while_it_is_being_suspended_wants_it_again),
+        TEST(only_the_welcome_resume_it),
+        TEST(the_unwelcome_wait_until_it_is_ready_too),
+        TEST(a_ping_that_waited_does_not_resume_it),
         TEST(machines_do_not_share_addresses),
         TEST(frames_come_from_the_device),
         TEST(what_was_said_before_shows_nothing),
