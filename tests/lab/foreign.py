@@ -4,20 +4,19 @@
 import contextlib
 import hashlib
 import os
-import socket
-import struct
 import threading
 import time
 
 import bridge
 import bridge_clients as clients
-import bridge_wire
 import debian_guest
 import lab
+from steady_clients import IDLE, Steady, check, keepalive, make_noise, reasons
 
 COMMANDS = """
 nc -ll -p 7 -e /bin/cat &
 nc -ll -p 9 -e /bin/ticker &
+until [ $(cat /proc/net/tcp /proc/net/tcp6 | grep -c ' 0A ') = 2 ]; do :; done
 exec httpd -f -p 80 -h /srv
 """
 FILES = {"srv/index.html": b"It works.\n",
@@ -63,10 +62,6 @@ def repeat(connection, text=b"still there?"):
     assert answer == text, answer
 
 
-def reasons(daemon, one):
-    return [event["cause"] for event in daemon.events(one["name"]) if event["to"] == "stopping"]
-
-
 # --- cold starts ---
 
 def a_query_or_a_packet_starts_it_and_nothing_of_what_waits_is_lost():
@@ -92,54 +87,6 @@ def a_query_or_a_packet_starts_it_and_nothing_of_what_waits_is_lost():
 
 # --- what keeps it running ---
 
-IDLE = 4
-
-
-class Client(threading.Thread):
-    """Connects, and does something again and again, several times in the idle time, until it is told to end."""
-
-    def __init__(self, host, one, action=lambda connection: None, port=ECHO):
-        super().__init__()
-        self.host, self.address, self.action, self.port = host, one["address"][0], action, port
-        self.ending, self.failure = threading.Event(), None
-
-    def run(self):
-        try:
-            with self.host.connect(self.address, self.port) as connection:
-                while not self.ending.wait(IDLE / 20):
-                    self.action(connection)
-        except (OSError, AssertionError) as failure:
-            self.failure = failure
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        self.join()
-
-
-def keepalive(connection):
-    """The kernel asks every second whether the other end is still there."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option in socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL:
-        connection.setsockopt(socket.IPPROTO_TCP, option, 1)
-
-
-def ask_who_has(host, address):
-    """ARP to everybody, and to the machine."""
-    with host.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
-        wire.bind(("eth0", 0))
-        own = wire.getsockname()[4]
-        neighbours = host.run(f"ip neigh show {address}").split()
-        machine = bytes.fromhex(neighbours[neighbours.index("lladdr") + 1].replace(":", ""))
-        question = struct.pack("!HHBBH6s4s6s4s", 1, 0x800, 6, 4, 1, own, socket.inet_aton(bridge.CLIENT), bytes(6),
-                               socket.inet_aton(address))
-        for destination in b"\xff" * 6, machine:
-            wire.send(destination + own + b"\x08\x06" + question)
-
-
 def what_its_clients_do_keeps_it_and_noise_does_not():
     keeping = {"idle": f"{IDLE}s"}
     ignoring = {**keeping, "idle-connections": "ignore"}
@@ -147,32 +94,16 @@ def what_its_clients_do_keeps_it_and_noise_does_not():
     silent, kept_alive_in_vain, noisy, far_from = service(4, **keeping), service(5, **ignoring), service(6, **ignoring), \
         service(7, **keeping, **{"summon-from": [bridge.PREFIX, bridge.PREFIX6]})
     used, unused = [talked_to, read, kept_alive], [silent, kept_alive_in_vain, noisy, far_from]
-
-    def make_noise(_):
-        bridge_wire.scan(near, noisy["address"][0], [("10.77.0.255", 80)])
-        bridge_wire.scan(near, noisy["address"][1], [])
-        ask_who_has(near, noisy["address"][0])
-
-    with world(*used, *unused) as (daemon, near, far), contextlib.ExitStack() as busy, contextlib.ExitStack() as idle:
-        busy.enter_context(Client(near, talked_to, repeat))
-        busy.enter_context(Client(near, read, lambda connection: connection.recv(100), TICKER))
-        busy.enter_context(Client(near, kept_alive, keepalive))
-        noise = idle.enter_context(Client(near, noisy, make_noise))
-        idle.enter_context(Client(near, silent))
-        idle.enter_context(Client(near, kept_alive_in_vain, keepalive))
-        idle.enter_context(Client(near, far_from))
-        idle.enter_context(Client(far, far_from, repeat))
-        for one in unused:
-            lab.wait_until(lambda: reasons(daemon, one) == ["idle"], f"{one['name']} is idle")
-        for one in used:
-            assert daemon.state(one["name"]) == "running" and not reasons(daemon, one), daemon.events(one["name"])
+    with world(*used, *unused) as (daemon, near, far), contextlib.ExitStack() as stack:
+        users = [stack.enter_context(user) for user in (
+            Steady(near, talked_to, repeat, ECHO), Steady(near, read, lambda connection: connection.recv(100), TICKER),
+            Steady(near, kept_alive, keepalive, ECHO))]
+        noise = Steady(near, noisy, lambda _: make_noise(near, noisy), ECHO)
+        for other in noise, Steady(near, silent, port=ECHO), Steady(near, kept_alive_in_vain, keepalive, ECHO), \
+                Steady(near, far_from, port=ECHO), Steady(far, far_from, repeat, ECHO):
+            stack.enter_context(other)
+        check(daemon, used, unused, users)
         assert not noise.failure, noise.failure
-        busy.close()
-        for one in used:
-            daemon.wait_for(one["name"], "off")
-            assert reasons(daemon, one) == ["idle"], daemon.events(one["name"])
-        for one in unused:
-            assert len(bridge.starts(daemon, one)) == 1, daemon.events(one["name"])
 
 
 # --- when jitsud is restarted ---
@@ -180,17 +111,17 @@ def what_its_clients_do_keeps_it_and_noise_does_not():
 def a_restarted_jitsud_adopts_it_and_goes_on_counting():
     one = service(1, idle=f"{IDLE}s", **{"idle-connections": "ignore"})
     with world(one) as (daemon, near, _):
-        with Client(near, one, repeat) as busy:
+        with Steady(near, one, repeat, ECHO) as busy:
             daemon.wait_for(one["name"], "running")
             pid = daemon.status(one["name"])["pid"]
             daemon.stop()
             daemon.start()
             daemon.wait_for(one["name"], "running")
-            time.sleep(2 * IDLE)
+            time.sleep(1.5 * IDLE)
             keeper = daemon.role("keeper")
             os.kill(keeper, 9)
             lab.wait_until(lambda: daemon.role("keeper") != keeper, "there is another keeper")
-            time.sleep(2 * IDLE)
+            time.sleep(1.5 * IDLE)
             assert daemon.status(one["name"])["pid"] == pid and not reasons(daemon, one), daemon.events(one["name"])
         assert not busy.failure, busy.failure
         daemon.wait_for(one["name"], "off")
