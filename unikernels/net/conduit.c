@@ -13,19 +13,19 @@
 #include "lwip/prot/ethernet.h"
 #include "lwip/prot/tcp.h"
 #include "net/early.h"
+#include "net/hardware_address.h"
 #include "net/hooks.h"
 #include "net/network.h"
 #include "net/stop.h"
 #include "net/take.h"
 
-#define ADDRESS_SIZE  6u
 #define ETHERNET_SIZE 14u
 #define FIRST_NUMBER  1u /* the token is of this boot: there were no numbers before */
 #define FEATURES      (CONDUIT_CAN_TAKE | CONDUIT_CAN_STOP | CONDUIT_CAN_LOAD)
 
 static struct {
     bool is_open;
-    uint8_t port[ADDRESS_SIZE];
+    uint8_t port[HARDWARE_ADDRESS_SIZE];
     struct conduit_link link;
     uint8_t body[CONDUIT_SMALL_BODY_MAX]; /* of the message under way */
     struct {
@@ -38,28 +38,6 @@ static struct {
     uint64_t farewell;        /* 0; or when the machine powers off */
     uint32_t strangers;       /* frames that were not the port's */
 } session;
-
-static int hexadecimal(char character)
-{
-    const char *digits = "0123456789abcdef0123456789ABCDEF";
-    const char *digit = character ? strchr(digits, character) : NULL;
-
-    return digit ? (int)(digit - digits) % 16 : -1;
-}
-
-static bool parse_port(struct option option)
-{
-    if (option.length != 3 * ADDRESS_SIZE - 1)
-        return false;
-    for (size_t i = 0; i < ADDRESS_SIZE; i++) {
-        const char *text = option.value + 3 * i;
-        int high = hexadecimal(text[0]), low = hexadecimal(text[1]);
-        if (high < 0 || low < 0 || (i + 1 < ADDRESS_SIZE && text[2] != ':'))
-            return false;
-        session.port[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
 
 static void transmit(void *owner, const uint8_t *payload, size_t length)
 {
@@ -123,7 +101,7 @@ void conduit_start(void)
 
     if (!port.value)
         return;
-    if (!parse_port(port))
+    if (!hardware_address_parse(port.value, port.length, session.port))
         application_fail("option conduit=%.*s: the port's Ethernet address is expected",
                          (int)port.length, port.value);
     if (!digits.value || !conduit_token_parse(token, digits.value, digits.length))
@@ -191,7 +169,7 @@ void conduit_receive(const uint8_t *frame, size_t length)
     if (!session.is_open)
         return;
     uint64_t now = clock_now();
-    if (memcmp(frame + ADDRESS_SIZE, session.port, ADDRESS_SIZE) != 0) {
+    if (memcmp(frame + HARDWARE_ADDRESS_SIZE, session.port, HARDWARE_ADDRESS_SIZE) != 0) {
         session.strangers++;
         return;
     }
@@ -225,10 +203,14 @@ static uint64_t earlier(uint64_t one, uint64_t other)
 
 uint64_t conduit_run(void)
 {
-    if (!session.is_open)
+    if (!session.is_open && !stop_is_under_way())
         return UINT64_MAX;
     uint64_t now = clock_now();
     uint64_t next = stop_run(now);
+    if (!session.is_open && stop_is_done())
+        application_power_off();
+    if (!session.is_open)
+        return next;
     if (session.settled == UINT64_MAX)
         session.settled = now + CONDUIT_SETTLING;
     else if (session.settled && session.settled <= now)
@@ -252,15 +234,15 @@ bool conduit_keeps(struct pbuf *frame, bool checksum_good)
 {
     const struct eth_hdr *header = frame->payload;
 
-    return session.settled && memcmp(&header->src, session.port, ADDRESS_SIZE) != 0 &&
+    return session.settled && memcmp(&header->src, session.port, HARDWARE_ADDRESS_SIZE) != 0 &&
            early_keep(frame, checksum_good);
 }
 
 bool network_admits(const struct tcp_hdr *header)
 {
-    if (!session.is_open)
-        return true;
     if (stop_is_under_way())
         return false;
+    if (!session.is_open)
+        return true;
     return !(TCPH_FLAGS(header) & TCP_ACK) || !session.settled;
 }

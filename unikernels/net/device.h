@@ -34,12 +34,15 @@ struct frame {
     void *owner;
 };
 
-/* What a driver calls, from poll() and send(). */
+/* What a driver calls, from poll() and send(). `sent` may be called before send() returns. */
 struct network_events {
     /* A frame has come, in buffer `buffer` of the driver's `receive_buffers`, which is the
      * receiver's until it calls release(). `checksum_good`: no need to verify TCP's or UDP's. */
     void (*received)(unsigned buffer, void *bytes, uint32_t length, bool checksum_good);
     void (*sent)(void *owner);
+    /* Somebody asks the machine, by ways of the platform's own, to end what it is doing, and power
+     * off. */
+    void (*finish)(void);
 };
 
 struct network_driver {
@@ -70,6 +73,8 @@ struct network_device {
     uint16_t headroom;      /* that many bytes before the first part are the driver's to write to */
     unsigned receive_buffers; /* how many there are */
     unsigned parts_max;       /* of a frame */
+    uint32_t part_end;    /* not 0: a part counts anew at each multiple of it that it goes beyond */
+    uint16_t segment_max; /* not 0: bytes of TCP's data that a segment may have at most */
 };
 
 #endif

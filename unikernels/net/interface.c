@@ -5,6 +5,7 @@
 #include "common/conduit.h"
 #include "jitsu/application.h"
 #include "jitsu/boot.h"
+#include "jitsu/clock.h"
 #include "jitsu/options.h"
 #include "lwip/etharp.h"
 #include "lwip/ethip6.h"
@@ -19,12 +20,15 @@
 #include "net/device.h"
 #include "net/hooks.h"
 #include "net/network.h"
+#include "net/stop.h"
 #include "netif/ethernet.h"
 #include "platform/platform.h"
 
 #define BACKLOG_SIZE         1024u /* frames that wait for room at the device; a power of two */
 #define PARTS_MAX            8u
 #define ADDRESS_TEXT_SIZE    64
+#define SEGMENT_MAX          (UINT16_MAX - 255u) /* with headers it still is a packet */
+#define FINISH_TIME          (10 * CLOCK_SECOND) /* for requests that are open */
 #define TCP_CHECKSUM_AT      16
 #define TCP_HEADER_LENGTH_AT 12
 
@@ -103,10 +107,25 @@ static bool send_now(struct pbuf *pbuf)
     return device->driver->send(device, &frame);
 }
 
+/* How many parts of the device's the frame has. */
+static unsigned count_parts(const struct pbuf *pbuf)
+{
+    unsigned count = 0;
+
+    for (; pbuf; pbuf = pbuf->next) {
+        uintptr_t begin = (uintptr_t)pbuf->payload, last = begin + pbuf->len - 1;
+        if (pbuf->len > 0)
+            count += 1 + (unsigned)(last / device->part_end - begin / device->part_end);
+    }
+    return count;
+}
+
 /* Can the device take it as it is: room for its header in front, and not too many parts? */
 static bool fits_device(struct pbuf *pbuf)
 {
     if (pbuf_clen(pbuf) > (device->parts_max < PARTS_MAX ? device->parts_max : PARTS_MAX))
+        return false;
+    if (device->part_end && count_parts(pbuf) > device->parts_max)
         return false;
     if (pbuf_add_header(pbuf, device->headroom) != 0)
         return false;
@@ -219,9 +238,17 @@ size_t network_segment_size(bool ipv6)
     return (size_t)interface.mtu - (ipv6 ? IP6_HLEN : IP_HLEN) - TCP_HLEN;
 }
 
-bool network_cuts_segments(void)
+size_t network_segment_max(void)
 {
-    return device->cuts_segments;
+    if (!device->cuts_segments)
+        return 0;
+    return device->segment_max ? device->segment_max : SEGMENT_MAX;
+}
+
+/* The platform's own wish that the machine end, which knows no deadline. */
+static void finish(void)
+{
+    stop_begin(clock_now() + FINISH_TIME);
 }
 
 bool network_speaks_ipv6(void)
@@ -362,7 +389,8 @@ static err_t interface_initialise(struct netif *netif)
 
 void network_start(void)
 {
-    static const struct network_events events = {.received = frame_received, .sent = frame_sent};
+    static const struct network_events events = {
+        .received = frame_received, .sent = frame_sent, .finish = finish};
 
     if (device)
         return;

@@ -55,10 +55,10 @@ bool time_wait_is_needed(void);
 /* closing.c: resets the oldest of too many connections that the application has let go of. */
 void closing_limit(void);
 
-/* How many bytes of TCP's data a frame carries, and whether the device takes segments with more, to
- * cut them itself. */
+/* How many bytes of TCP's data a frame carries; and how many a segment that the device cuts itself
+ * may have, 0 if it does not. */
 size_t network_segment_size(bool ipv6);
-bool network_cuts_segments(void);
+size_t network_segment_max(void);
 
 /* segments.c: how long a connection's segments are, where the device cuts them. All zeroes at
  * first. To be told before anything is sent (as often as is convenient), and of all that is

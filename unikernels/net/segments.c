@@ -8,8 +8,7 @@
 #include "net/network.h"
 
 #define SEGMENTS_A_WINDOW 8u
-#define PACKETS_AT_FIRST  10u                 /* RFC 6928 */
-#define LENGTH_MAX        (UINT16_MAX - 255u) /* with headers it still is a packet */
+#define PACKETS_AT_FIRST  10u /* RFC 6928 */
 
 static bool all_at_most(const struct tcp_seg *segment, size_t length)
 {
@@ -30,7 +29,9 @@ void segments_begin(struct segments *segments, struct tcp_pcb *pcb)
 
 void segments_adapt(struct segments *segments, struct tcp_pcb *pcb, size_t acknowledged)
 {
-    if (!network_cuts_segments())
+    size_t most = network_segment_max();
+
+    if (most == 0)
         return;
     if (segments->packet < network_segment_size(IP_IS_V6(&pcb->remote_ip)))
         return;
@@ -41,7 +42,7 @@ void segments_adapt(struct segments *segments, struct tcp_pcb *pcb, size_t ackno
         segments->undisturbed += acknowledged;
 
     size_t length = LWIP_MIN(segments->undisturbed, pcb->cwnd) / SEGMENTS_A_WINDOW;
-    length = LWIP_MIN(length, LWIP_MIN(pcb->snd_wnd_max / 2, LENGTH_MAX));
+    length = LWIP_MIN(length, LWIP_MIN(pcb->snd_wnd_max / 2, most));
     length = LWIP_MAX(length / segments->packet, 1) * segments->packet;
     if (length >= pcb->mss ||
         (all_at_most(pcb->unacked, length) && all_at_most(pcb->unsent, length)))

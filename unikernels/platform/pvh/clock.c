@@ -1,16 +1,15 @@
-/* The clock is the processor's time stamp counter. Its rate comes from the command line (tsc_khz=),
- * from the processor or the hypervisor, or else is measured against the timer of the local APIC,
- * over the time that the machine took to set up anyway. */
+/* The clock is the processor's time stamp counter. Its rate is told by the host, or else is
+ * measured against the timer of the local APIC, over the time that the machine took to set up
+ * anyway. */
 #include "jitsu/clock.h"
 
 #include <stdbool.h>
 
 #include "jitsu/options.h"
 #include "platform/platform.h"
-#include "platform/pvh/hypervisor.h"
+#include "platform/pvh/host.h"
 #include "platform/pvh/machine.h"
 #include "platform/pvh/processor.h"
-#include "platform/pvh/rtc.h"
 
 #define NANOSECONDS_A_TICK (CLOCK_SECOND / APIC_TIMER_HERTZ)
 #define TICKS_MAX          UINT32_MAX
@@ -18,9 +17,6 @@
 #define PATIENCE           (APIC_TIMER_HERTZ / 50) /* but does not take longer than 20 ms */
 
 #define YEAR_10000 UINT64_C(253402300800) /* when it begins, in seconds since the epoch */
-
-#define LEAF_TIME_STAMP 0x15
-#define LEAF_FREQUENCY  0x40000010 /* of a hypervisor */
 
 /* Timer and counter, read at nearly the same moment: so many counts apart at most. */
 struct moment {
@@ -47,24 +43,6 @@ static struct moment moment_now(void)
     return best;
 }
 
-/* The counter's rate in kHz as somebody tells it, or 0. */
-static uint64_t told_khz(void)
-{
-    uint64_t khz = option_number("tsc_khz", 0, 1000, 100000000);
-    if (khz)
-        return khz;
-
-    struct cpuid basic = cpuid(0);
-    if (basic.a >= LEAF_TIME_STAMP) {
-        struct cpuid ratio = cpuid(LEAF_TIME_STAMP);
-        if (ratio.a && ratio.b && ratio.c)
-            return (uint64_t)ratio.c * ratio.b / ratio.a / 1000;
-    }
-    if (hypervisor()->last_leaf >= LEAF_FREQUENCY)
-        return cpuid(LEAF_FREQUENCY).a;
-    return 0;
-}
-
 static void measure(void)
 {
     struct moment last;
@@ -80,12 +58,9 @@ static void measure(void)
 
 void clock_start(void)
 {
-    uint64_t khz = told_khz();
-
-    if (khz) {
-        rate = (UINT64_C(1000000) << 32) / khz;
+    rate = host.clock_rate();
+    if (rate)
         return;
-    }
     apic_timer_set(TICKS_MAX);
     first = moment_now();
 }
@@ -118,7 +93,7 @@ bool clock_wall(int64_t *seconds)
 {
     uint64_t at_start = option_number("time", 0, 1, YEAR_10000 - 1);
 
-    if (rtc_now(seconds))
+    if (host.wall_clock(seconds))
         return true;
     *seconds = (int64_t)(at_start + clock_now() / CLOCK_SECOND);
     return at_start > 0;

@@ -6,8 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The 16550 at 0x3f8. serial_start() is first of all: everything after it can say what is wrong. */
+/* The 16550 at 0x3f8, a PC's console. serial_start() is first of all: everything after it can say
+ * what is wrong. */
 void serial_start(void);
+void serial_write(const char *text, size_t length);
 
 /* Ends the machine with a failure, like platform_fatal(), with a format; registers are shown. */
 _Noreturn void machine_fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -15,6 +17,7 @@ _Noreturn void machine_fatal(const char *format, ...) __attribute__((format(prin
 /* Ends the machine; the statuses with which QEMU exits are in power.c. */
 enum power_off { POWER_OFF_DONE, POWER_OFF_FATAL };
 _Noreturn void power_off(enum power_off reason);
+_Noreturn void pc_power_off(enum power_off reason);
 
 /* Descriptor tables: from here on an exception is reported. */
 void interrupts_start(void);
@@ -36,6 +39,9 @@ void start_info_read(uint32_t address, struct start_info *info);
 /* Makes code and constants read-only and all else not executable, and leaves out the first page,
  * the one below the stack, and what lies between the memory's end and the devices. */
 void paging_protect(uint64_t memory_end);
+
+/* Has the processor cache what lies around `address`, above 3 GiB: it is memory, not a device. */
+void paging_cache(uintptr_t address);
 
 /* From here on nobody can guess the value that guards the stack (-fstack-protector). A function
  * that was entered before must not return. */

@@ -7,6 +7,7 @@
 #define DEVICES        (UINT64_C(3) << 30)
 #define PRESENT        UINT64_C(1)
 #define WRITABLE       UINT64_C(2)
+#define UNCACHED       UINT64_C(0x18)
 #define NOT_EXECUTABLE (UINT64_C(1) << 63)
 
 /* Set by entry.S where the processor knows it. */
@@ -21,6 +22,13 @@ static uint64_t page_flags(uintptr_t page, uint64_t data)
     return page < (uintptr_t)text_end ? PRESENT : data;
 }
 
+static void forget_translations(void)
+{
+    uintptr_t top;
+
+    __asm__ volatile("mov %%cr3, %0; mov %0, %%cr3" : "=r"(top) : : "memory");
+}
+
 void paging_protect(uint64_t memory_end)
 {
     uint64_t data = PRESENT | (no_execute ? NOT_EXECUTABLE : 0);
@@ -33,6 +41,11 @@ void paging_protect(uint64_t memory_end)
     for (size_t i = (memory_end + LARGE_PAGE - 1) / LARGE_PAGE; i < DEVICES / LARGE_PAGE; i++)
         page_directories[i] = 0;
 
-    uintptr_t top;
-    __asm__ volatile("mov %%cr3, %0; mov %0, %%cr3" : "=r"(top) : : "memory");
+    forget_translations();
+}
+
+void paging_cache(uintptr_t address)
+{
+    page_directories[address / LARGE_PAGE] &= ~UNCACHED;
+    forget_translations();
 }

@@ -1,5 +1,4 @@
-/* The console: a 16550 at 0x3f8, polled. */
-#include "jitsu/console.h"
+/* A PC's console: a 16550 at 0x3f8, polled. */
 #include "platform/pvh/machine.h"
 #include "platform/pvh/processor.h"
 
@@ -51,7 +50,7 @@ static unsigned serial_room(void)
     return 0;
 }
 
-void console_write(const char *text, size_t length)
+void serial_write(const char *text, size_t length)
 {
     unsigned room = 0;
 

@@ -10,13 +10,12 @@
 #include "libc/heap.h"
 #include "platform/options.h"
 #include "platform/platform.h"
+#include "platform/pvh/host.h"
+#include "platform/pvh/hypervisor.h"
 #include "platform/pvh/machine.h"
-#include "platform/pvh/processor.h"
+#include "platform/xen/xen.h"
 
-#define ENTERED            "jitsu: entered\n"
-#define NANOSECONDS_A_TICK (CLOCK_SECOND / APIC_TIMER_HERTZ)
-#define TICKS_MAX          (APIC_TIMER_HERTZ * 60u)
-
+#define ENTERED "jitsu: entered\n"
 static struct boot_module module;
 static size_t memory;
 
@@ -28,7 +27,10 @@ _Noreturn void machine_start(uint32_t start_info_address)
     struct start_info info;
 
     boot_phase("processor");
-    serial_start();
+    if (hypervisor()->kind == HYPERVISOR_XEN)
+        xen_start();
+    else
+        serial_start();
     interrupts_start();
     console_write(ENTERED, strlen(ENTERED));
     boot_phase("console");
@@ -41,7 +43,7 @@ _Noreturn void machine_start(uint32_t start_info_address)
     stack_guard_start();
     if (info.module_size > 0)
         module = (struct boot_module){(const uint8_t *)info.module_start, info.module_size};
-    apic_start();
+    host.interrupts_start();
     boot_phase("interrupts");
     clock_start();
     boot_phase("clock");
@@ -65,24 +67,29 @@ size_t memory_free(void)
     return heap_free_bytes();
 }
 
+void console_write(const char *text, size_t length)
+{
+    host.console_write(text, length);
+}
+
 void platform_wait(uint64_t deadline, bool (*may_sleep)(void *argument), void *argument)
 {
-    static uint64_t timer_deadline;
-    static uint32_t interrupts_then;
-    uint64_t now = clock_now();
+    host.wait(deadline, may_sleep, argument);
+}
 
-    if (deadline <= now || (may_sleep && !may_sleep(argument)))
-        return;
-    /* A timer that is due earlier only wakes us once for nothing: it is setting it that costs. */
-    bool running = interrupts_then == timer_interrupts && timer_deadline > now;
-    if (!running || timer_deadline > deadline) {
-        uint64_t ticks = (deadline - now) / NANOSECONDS_A_TICK + 1;
-        ticks = ticks < TICKS_MAX ? ticks : TICKS_MAX;
-        timer_deadline = now + ticks * NANOSECONDS_A_TICK;
-        interrupts_then = timer_interrupts;
-        apic_timer_set((uint32_t)ticks);
-    }
-    interrupts_on_and_halt();
+struct network_device *platform_network_device(void)
+{
+    return host.network_device();
+}
+
+_Noreturn void power_off(enum power_off reason)
+{
+    host.power_off(reason);
+}
+
+_Noreturn void application_power_off(void)
+{
+    power_off(POWER_OFF_DONE);
 }
 
 void clock_sleep_until(uint64_t time)

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "net/device.h"
-#include "platform/platform.h"
 #include "platform/pvh/machine.h"
 #include "platform/pvh/virtio.h"
+#include "platform/pvh/virtio_net.h"
 
 #define FEATURE_CSUM       (UINT64_C(1) << 0)
 #define FEATURE_GUEST_CSUM (UINT64_C(1) << 1)
@@ -231,7 +231,7 @@ static void start_send(struct card *card)
     card->free_count = queue->size;
 }
 
-struct network_device *platform_network_device(void)
+struct network_device *virtio_network_device(void)
 {
     static struct card card;
 
