@@ -29,7 +29,8 @@ struct host {
     void (*wait)(uint64_t deadline, bool (*may_sleep)(void *argument), void *argument);
     struct network_device *(*network_device)(void);
 
-    void (*power_off)(enum power_off reason) __attribute__((noreturn));
+    /* Does not return. */
+    void (*power_off)(enum power_off reason);
 };
 
 /* The machine's: a PC's (pc.c), if nobody finds out otherwise. It is not a constant, so that a machine

@@ -85,6 +85,7 @@ struct network_device *platform_network_device(void)
 _Noreturn void power_off(enum power_off reason)
 {
     host.power_off(reason);
+    __builtin_unreachable();
 }
 
 _Noreturn void application_power_off(void)

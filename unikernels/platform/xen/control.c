@@ -1,8 +1,9 @@
 /* The toolstack's orders, which come by xenstore: control/shutdown. */
+#include "platform/xen/control.h"
+
 #include <string.h>
 
 #include "platform/xen/store.h"
-#include "platform/xen/xen.h"
 
 #define DIRECTORY "control"
 #define NAME      "shutdown"

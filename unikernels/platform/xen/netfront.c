@@ -7,7 +7,6 @@
  * page's end. The rest is granted where it lies, page by page, until the backend has answered.
  * Pages for what comes in hold nothing else, and stay granted. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "jitsu/clock.h"
@@ -17,9 +16,9 @@
 #include "platform/xen/events.h"
 #include "platform/xen/grants.h"
 #include "platform/xen/interface.h"
+#include "platform/xen/netfront.h"
 #include "platform/xen/ring.h"
 #include "platform/xen/store.h"
-#include "platform/xen/xen.h"
 
 #define FRONTEND "device/vif/0"
 #define PATIENCE (30 * CLOCK_SECOND)
@@ -29,7 +28,9 @@
 #define HEAD_SIZE       128u /* what Linux copies in any case */
 #define HEADS_A_PAGE    (XEN_PAGE / HEAD_SIZE)
 #define NO_SLOT         UINT16_MAX
-#define TYPE_AT         12 /* of an Ethernet frame */
+_Static_assert(NETFRONT_PAGES == 2 + RING_ENTRIES / HEADS_A_PAGE + RECEIVE_BUFFERS,
+               "rings, heads, and buffers");
+#define TYPE_AT 12 /* of an Ethernet frame */
 
 /* With their headers, and wherever they begin in a page, they do not have too many pages. */
 #define SEGMENT_MAX ((XEN_SLOTS_MAX - 3) * XEN_PAGE)
@@ -509,30 +510,22 @@ static const struct network_driver driver = {
     .arm = card_arm,
 };
 
-static uint8_t *take_pages(size_t count)
-{
-    uint8_t *memory = malloc((count + 1) * XEN_PAGE);
-
-    if (!memory)
-        machine_fatal("no memory for the network");
-    return (uint8_t *)(((uintptr_t)memory + XEN_PAGE - 1) & ~(uintptr_t)(XEN_PAGE - 1));
-}
-
 uint32_t netfront_port(void)
 {
     return card.port;
 }
 
-bool netfront_begin(void)
+bool netfront_begin(uint8_t *pages)
 {
-    uint8_t *pages = take_pages(2 + RING_ENTRIES / HEADS_A_PAGE + RECEIVE_BUFFERS);
-
-    card.network = (struct network_device){
-        .driver = &driver,
-        .receive_buffers = RECEIVE_BUFFERS,
-        .parts_max = XEN_SLOTS_MAX - 1,
-        .part_end = XEN_PAGE,
-        .segment_max = SEGMENT_MAX,
+    card = (struct card){
+        .network =
+            {
+                .driver = &driver,
+                .receive_buffers = RECEIVE_BUFFERS,
+                .parts_max = XEN_SLOTS_MAX - 1,
+                .part_end = XEN_PAGE,
+                .segment_max = SEGMENT_MAX,
+            },
     };
     card.send_page = pages;
     card.receive_page = pages + XEN_PAGE;

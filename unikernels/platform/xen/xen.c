@@ -1,6 +1,6 @@
 #include "platform/xen/xen.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 #include "jitsu/clock.h"
 #include "net/device.h"
@@ -8,9 +8,11 @@
 #include "platform/pvh/machine.h"
 #include "platform/pvh/processor.h"
 #include "platform/xen/console.h"
+#include "platform/xen/control.h"
 #include "platform/xen/events.h"
 #include "platform/xen/grants.h"
 #include "platform/xen/hypercall.h"
+#include "platform/xen/netfront.h"
 #include "platform/xen/shared_info.h"
 #include "platform/xen/store.h"
 
@@ -52,11 +54,20 @@ static void finish(void)
         network->events->finish();
 }
 
+static uint8_t *take_pages(size_t count)
+{
+    uint8_t *memory = malloc((count + 1) * XEN_PAGE);
+
+    if (!memory)
+        machine_fatal("no memory for the network");
+    return (uint8_t *)(((uintptr_t)memory + XEN_PAGE - 1) & ~(uintptr_t)(XEN_PAGE - 1));
+}
+
 static struct network_device *start_network(void)
 {
     store_start();
     grants_map();
-    if (!netfront_begin())
+    if (!netfront_begin(take_pages(NETFRONT_PAGES)))
         return NULL;
     control_start(finish);
     network = netfront_finish();
