@@ -191,17 +191,22 @@ void spare_close(struct qemu *qemu)
     }
 }
 
+static bool wants_spares(const struct config_service *service)
+{
+    return service->backend == CONFIG_BACKEND_QEMU && service->prewarm > 0;
+}
+
 int spare_configure(struct qemu *qemu, const struct config *config)
 {
     size_t count = 0;
     for (size_t i = 0; i < config->service_count; i++)
-        count += config->services[i].prewarm > 0;
+        count += wants_spares(&config->services[i]);
     const struct config_service **prewarmed = calloc(count + 1, sizeof *prewarmed);
     if (!prewarmed)
         return -1;
     size_t next = 0;
     for (size_t i = 0; i < config->service_count; i++)
-        if (config->services[i].prewarm > 0)
+        if (wants_spares(&config->services[i]))
             prewarmed[next++] = &config->services[i];
     spare_end_all(qemu);
     free(qemu->prewarmed);

@@ -111,11 +111,21 @@ static void take_over(struct xen *xen, const struct listing *listing, const char
         adopt(domain, &record);
 }
 
+static DIR *open_records(const struct xen *xen)
+{
+    int copy = fcntl(xen->directory, F_DUPFD_CLOEXEC, 0);
+    DIR *directory = copy == -1 ? NULL : fdopendir(copy);
+    if (directory)
+        rewinddir(directory); /* the copy's position is the original's */
+    else
+        descriptor_close(&copy);
+    return directory;
+}
+
 static bool has_records(const struct xen *xen)
 {
     bool found = false;
-    int copy = fcntl(xen->directory, F_DUPFD_CLOEXEC, 0);
-    DIR *directory = copy == -1 ? NULL : fdopendir(copy);
+    DIR *directory = open_records(xen);
     for (const struct dirent *entry; directory && !found && (entry = readdir(directory));)
         found = entry->d_name[0] != '.';
     if (directory)
@@ -135,8 +145,7 @@ int xen_take_over(struct xen *xen, struct error *error)
     listing.list = libxl_list_domain(xen_tools_context(xen->tools), &listing.count);
     if (!listing.list)
         return xen_tools_explain(xen->tools, error, "cannot list the domains of Xen");
-    int copy = fcntl(xen->directory, F_DUPFD_CLOEXEC, 0);
-    DIR *directory = copy == -1 ? NULL : fdopendir(copy);
+    DIR *directory = open_records(xen);
     int failed = directory ? 0 : error_set_errno(error, "cannot read the directory of domains");
     for (const struct dirent *entry; directory && (entry = readdir(directory));)
         if (entry->d_name[0] != '.' && entry->d_type == DT_DIR)

@@ -193,6 +193,9 @@ void xen_work_pause(struct xen_job *job, struct xen_tools *tools)
 
 /* --- resuming --- */
 
+/* What every Xen since 4.6 writes. */
+#define STREAM_VERSION 2
+
 static int read_configuration(struct xen_domain *domain, libxl_ctx *context, int file)
 {
     struct saved_header header;
@@ -221,6 +224,7 @@ void xen_work_restore(struct xen_job *job, struct xen_tools *tools)
     libxl_domain_restore_params params;
     int file = xen_saved_read(domain);
     libxl_domain_restore_params_init(&params);
+    params.stream_version = STREAM_VERSION;
     if (file == -1 || read_configuration(domain, context, file) != 0)
         job->failed = error_set(&job->error, "the file with its memory cannot be read");
     else if (libxl_domain_create_restore(context, &domain->config, &domain->domid, file, -1,

@@ -97,6 +97,7 @@ void xen_saved_clean(const struct xen *xen)
     DIR *directory = copy == -1 ? NULL : fdopendir(copy);
     if (!directory)
         return;
+    rewinddir(directory); /* the copy's position is the original's */
     for (const struct dirent *entry; (entry = readdir(directory));)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
             !is_known(xen, entry->d_name) && unlinkat(xen->saved, entry->d_name, 0) == 0)
