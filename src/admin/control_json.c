@@ -98,7 +98,8 @@ json_t *json_service(const struct service_status *status)
     set(&service, "domain", json_text(status->domain));
     set(&service, "started", json_seconds(status->started));
     set(&service, "last_use", json_seconds(status->last_use));
-    set(&service, "connections", json_count(status->connections));
+    set(&service, "connections",
+        status->connections_unknown ? json_null() : json_count(status->connections));
     set(&service, "starts", json_count(status->starts));
     set(&service, "failures", json_count(status->failures));
     set(&service, "error", json_text(status->error));

@@ -179,9 +179,11 @@ static void write_service(struct evbuffer *out, const struct service *service, d
     add(out, "</td>");
     write_since(out, status.started, now, "");
     write_since(out, status.last_use, now, " ago");
-    evbuffer_add_printf(out,
-                        "<td class=\"number\">%zu</td><td class=\"number\">%" PRIu64 "</td></tr>\n",
-                        status.connections, status.starts);
+    if (status.connections_unknown)
+        add(out, "<td class=\"number never\">–</td>");
+    else
+        evbuffer_add_printf(out, "<td class=\"number\">%zu</td>", status.connections);
+    evbuffer_add_printf(out, "<td class=\"number\">%" PRIu64 "</td></tr>\n", status.starts);
     if (status.error[0])
         write_error(out, &status, now);
 }

@@ -337,6 +337,12 @@ bool holding_knows_whose(const struct service *service)
     return !is_on_bridge(service->config) || service->config->summon_from_count == 0;
 }
 
+bool holding_hides_connections(const struct service *service)
+{
+    return is_on_bridge(service->config) && service->run && service->run->serial &&
+           !has_token(service->run);
+}
+
 bool holding_is_counted(const struct service *service)
 {
     return is_on_bridge(service->config) &&

@@ -261,6 +261,8 @@ void holding_turn_away(struct service *service);
 bool holding_is_wanted(const struct service *service);
 uint64_t holding_last_use(const struct service *service);
 size_t holding_connections(const struct service *service);
+/* Does nobody know how many there are? */
+bool holding_hides_connections(const struct service *service);
 /* Does only the keeper know what the machine is used for? */
 bool holding_is_counted(const struct service *service);
 /* Are the open connections known to be of clients who count as use? */

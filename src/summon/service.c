@@ -229,6 +229,7 @@ void service_status(const struct service *service, struct service_status *status
         .last_use = service_last_use_wall(service),
         .retry = service->backing_off ? clock_to_wall(service->deadline) : 0,
         .connections = service_connections(service),
+        .connections_unknown = holding_hides_connections(service),
         .starts = service->starts,
         .failures = service->failures,
     };

@@ -149,6 +149,7 @@ struct service_status {
     double last_use; /* 0: never */
     double retry;    /* failed: when it may be tried again; else 0 */
     size_t connections;
+    bool connections_unknown;    /* the machine does not tell; there may be more */
     uint64_t starts, failures;   /* since it is remembered */
     char error[REASON_TEXT_MAX]; /* of the last failure; "" after a good start */
 };

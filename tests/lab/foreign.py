@@ -114,6 +114,7 @@ def a_restarted_jitsud_adopts_it_and_goes_on_counting():
         with Steady(near, one, repeat, ECHO) as busy:
             daemon.wait_for(one["name"], "running")
             pid = daemon.status(one["name"])["pid"]
+            assert daemon.status(one["name"])["connections"] is None
             daemon.stop()
             daemon.start()
             daemon.wait_for(one["name"], "running")

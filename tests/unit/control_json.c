@@ -65,12 +65,13 @@ static void what_a_service_does_not_have_is_null(void **state)
     (void)state;
     double_config(service)->network = NULL;
     double_config(service)->image = NULL;
+    double_status(service)->connections_unknown = true;
     strcpy(double_status(service)->domain, "legacy");
     strcpy(double_status(service)->error, "quoted \" and\nbroken \xe2\x82");
     json_t *object = json_service(double_status(service));
     assert_non_null(object);
-    for (const char *const *key =
-             (const char *const[]){"network", "image", "pid", "started", "last_use", NULL};
+    for (const char *const *key = (const char *const[]){"network", "image", "pid", "started",
+                                                        "last_use", "connections", NULL};
          *key; key++)
         assert_true(json_is_null(json_object_get(object, *key)));
     assert_string_equal(json_string_value(json_object_get(object, "domain")), "legacy");

@@ -113,6 +113,24 @@ static void at_most_so_many_services_those_in_trouble_first(void **state)
     double_free(summoner);
 }
 
+static void connections_that_nobody_knows_are_not_none(void **state)
+{
+    struct summoner *summoner = double_new(NULL);
+    struct service *service = double_add(summoner, "www.example.org");
+
+    (void)state;
+    double_status(service)->connections = 4321;
+    char *page = page_of(summoner);
+    assert_int_equal(count(page, "<td class=\"number\">4321</td>"), 1);
+    free(page);
+    double_status(service)->connections_unknown = true;
+    page = page_of(summoner);
+    assert_int_equal(count(page, "4321"), 0);
+    assert_int_equal(count(page, "never\">\xe2\x80\x93</td><td class=\"number\">"), 1);
+    free(page);
+    double_free(summoner);
+}
+
 static void a_start_is_drawn_once_with_its_phases(void **state)
 {
     struct summoner *summoner = double_new(NULL);
@@ -178,6 +196,7 @@ int main(void)
         cmocka_unit_test(text_is_escaped),
         cmocka_unit_test(no_text_from_outside_becomes_markup),
         cmocka_unit_test(at_most_so_many_services_those_in_trouble_first),
+        cmocka_unit_test(connections_that_nobody_knows_are_not_none),
         cmocka_unit_test(a_start_is_drawn_once_with_its_phases),
         cmocka_unit_test(the_newest_events_come_first_and_are_bounded),
         cmocka_unit_test(without_services_or_events_it_says_so),

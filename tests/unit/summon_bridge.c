@@ -331,6 +331,23 @@ static void packets_that_the_keeper_counts_keep_it(void **state)
     assert_int_equal(state_of(0), MACHINE_STOPPING);
 }
 
+static void its_connections_are_not_known(void **state)
+{
+    (void)state;
+    struct service_status status;
+    begin(world_config(2));
+    bring_up_by_packet(1);
+    memset(world.token, 0, sizeof world.token);
+    world.ready_rule = CONFIG_READY_TCP;
+    service_status(service_at(0), &status);
+    assert_false(status.connections_unknown);
+    bring_up_by_packet(0);
+    service_status(service_at(0), &status);
+    assert_true(status.connections_unknown);
+    service_status(service_at(1), &status);
+    assert_false(status.connections_unknown);
+}
+
 /* So that the time of its last use is known well enough. */
 static void it_is_looked_at_several_times_in_its_idle_time(void **state)
 {
@@ -622,6 +639,7 @@ int main(void)
         TEST(connections_of_the_machine_keep_it),
         TEST(one_that_tells_itself_is_not_looked_at),
         TEST(packets_that_the_keeper_counts_keep_it),
+        TEST(its_connections_are_not_known),
         TEST(it_is_looked_at_several_times_in_its_idle_time),
         TEST(the_last_use_is_known_to_an_eighth_of_the_idle_time),
         TEST(nothing_is_decided_until_the_keeper_has_said_what_it_saw),

@@ -52,6 +52,14 @@ static bool has_memory(const char *state)
     return strcmp(state, "off") != 0 && strcmp(state, "failed") != 0;
 }
 
+static void count_cell(const json_t *service, const char *key, char cell[CELL_SIZE])
+{
+    if (json_is_null(json_object_get(service, key)))
+        snprintf(cell, CELL_SIZE, "-");
+    else
+        snprintf(cell, CELL_SIZE, "%" JSON_INTEGER_FORMAT, count_of(service, key));
+}
+
 static void fill_cell(const json_t *service, enum column column, double now, char cell[CELL_SIZE])
 {
     char text[TEXT_SIZE];
@@ -73,7 +81,7 @@ static void fill_cell(const json_t *service, enum column column, double now, cha
         since_cell(number_of(service, "last_use"), now, " ago", cell);
         break;
     case CONNECTIONS:
-        snprintf(cell, CELL_SIZE, "%" JSON_INTEGER_FORMAT, count_of(service, "connections"));
+        count_cell(service, "connections", cell);
         break;
     case STARTS:
         snprintf(cell, CELL_SIZE, "%" JSON_INTEGER_FORMAT, count_of(service, "starts"));
@@ -259,7 +267,8 @@ static void print_service(const json_t *service)
     print_text_of(service, "domain");
     print_moment("started", number_of(service, "started"), now);
     print_moment("last use", number_of(service, "last_use"), now);
-    print_count_of(service, "connections");
+    if (json_is_integer(json_object_get(service, "connections")))
+        print_count_of(service, "connections");
     print_count_of(service, "starts");
     print_count_of(service, "failures");
     print_text_of(service, "error");
