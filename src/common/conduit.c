@@ -274,3 +274,25 @@ size_t conduit_write_stopped(const struct conduit_stopped *stopped, uint8_t *bod
     writer_u32(&writer, stopped->cut);
     return written(&writer);
 }
+
+bool conduit_read_settled(struct conduit_settled *settled, const uint8_t *body, size_t length)
+{
+    struct reader reader = reader_over(body, length);
+
+    settled->key.words[0] = reader_u64(&reader);
+    settled->key.words[1] = reader_u64(&reader);
+    settled->now = reader_u64(&reader);
+    settled->expires = reader_u64(&reader);
+    return all_read(&reader);
+}
+
+size_t conduit_write_settled(const struct conduit_settled *settled, uint8_t *body, size_t room)
+{
+    struct writer writer = writer_over(body, room);
+
+    writer_u64(&writer, settled->key.words[0]);
+    writer_u64(&writer, settled->key.words[1]);
+    writer_u64(&writer, settled->now);
+    writer_u64(&writer, settled->expires);
+    return written(&writer);
+}

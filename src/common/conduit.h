@@ -80,6 +80,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/siphash.h"
+
 #define CONDUIT_ETHERTYPE   0x88b5u
 #define CONDUIT_MAGIC       0x4a545355u
 #define CONDUIT_VERSION     1u
@@ -107,7 +109,7 @@ enum conduit_type {
     CONDUIT_LOAD,            /* machine: what it does */
     CONDUIT_STOP,            /* port: finish, and power off */
     CONDUIT_STOPPED,         /* machine: finished */
-    CONDUIT_SETTLED,         /* port: everything is handed over; without a body */
+    CONDUIT_SETTLED,         /* port: everything is handed over */
 };
 
 /* WHAT THE PORT OFFERS when it accepts a connection that a unikernel will take: exactly what the
@@ -203,6 +205,14 @@ struct conduit_stopped {
     uint32_t cut; /* connections that were reset at the deadline */
 };
 
+/* SETTLED: how the SYN cookies (common/cookie.h) were made that the port has sent in the machine's
+ * stead. Whoever answers one from now on answers the machine, which so knows the connection. */
+struct conduit_settled {
+    struct siphash_key key;
+    uint64_t now;     /* by the clock they were made by, */
+    uint64_t expires; /* by which they are good until then */
+};
+
 /* A frame's payload. */
 struct conduit_frame {
     uint8_t type;
@@ -236,16 +246,18 @@ bool conduit_read_take(struct conduit_take *take, const uint8_t *body, size_t le
 bool conduit_read_taken(struct conduit_taken *taken, const uint8_t *body, size_t length);
 bool conduit_read_load(struct conduit_load *load, const uint8_t *body, size_t length);
 bool conduit_read_stop(struct conduit_stop *stop, const uint8_t *body, size_t length);
+bool conduit_read_settled(struct conduit_settled *settled, const uint8_t *body, size_t length);
 bool conduit_read_stopped(struct conduit_stopped *stopped, const uint8_t *body, size_t length);
 
 /* Writing bodies: their length, or 0 if there is no room. CONDUIT_SMALL_BODY_MAX bytes are room for
  * all but TAKE, CONDUIT_TAKE_MAX for that. */
-#define CONDUIT_SMALL_BODY_MAX 24u
+#define CONDUIT_SMALL_BODY_MAX 32u
 size_t conduit_write_hello(const struct conduit_hello *hello, uint8_t *body, size_t room);
 size_t conduit_write_take(const struct conduit_take *take, uint8_t *body, size_t room);
 size_t conduit_write_taken(const struct conduit_taken *taken, uint8_t *body, size_t room);
 size_t conduit_write_load(const struct conduit_load *load, uint8_t *body, size_t room);
 size_t conduit_write_stop(const struct conduit_stop *stop, uint8_t *body, size_t room);
+size_t conduit_write_settled(const struct conduit_settled *settled, uint8_t *body, size_t room);
 size_t conduit_write_stopped(const struct conduit_stopped *stopped, uint8_t *body, size_t room);
 
 #endif

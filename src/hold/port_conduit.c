@@ -131,8 +131,12 @@ static void say_next(struct port_service *service)
         say(service, CONDUIT_HELLO,
             conduit_write_hello(&hello, conduit->body, sizeof conduit->body));
     } else if (conduit->settled_due) {
+        const struct conduit_settled settled = {.key = service->cookie_key,
+                                                .now = service->port->now,
+                                                .expires = service->port->cookies_until};
         conduit->settled_due = false;
-        say(service, CONDUIT_SETTLED, 0);
+        say(service, CONDUIT_SETTLED,
+            conduit_write_settled(&settled, conduit->body, sizeof conduit->body));
     }
 }
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "hold/cookie.h"
+#include "common/cookie.h"
 #include "hold/port_private.h"
 
 static bool is_before(uint32_t one, uint32_t other)
@@ -33,7 +33,7 @@ static void answer_with_cookie(struct port_service *service, const struct packet
     struct tcp_segment segment = {
         .source_port = packet->tcp.destination_port,
         .destination_port = packet->tcp.source_port,
-        .sequence = cookie_make(&port->key, &flow, packet->tcp.segment_max, port->now),
+        .sequence = cookie_make(&service->cookie_key, &flow, packet->tcp.segment_max, port->now),
         .acknowledgement = packet->tcp.sequence + 1,
         .flags = TCP_SYN | TCP_ACK,
         .window = CONDUIT_WINDOW,
@@ -67,7 +67,8 @@ bool port_handshake_restore(struct port_service *service, const struct packet *p
         !tcp_checksum_is_right(&packet->ip))
         return false;
     struct cookie_flow flow = flow_of(packet, tcp->sequence - 1);
-    if (!cookie_check(&port->key, &flow, tcp->acknowledgement - 1, port->now, &segment_max))
+    if (!cookie_check(&service->cookie_key, &flow, tcp->acknowledgement - 1, port->now,
+                      &segment_max))
         return false;
     struct connection *connection =
         port_connection_restore(service, packet, tcp->acknowledgement - 1, segment_max);

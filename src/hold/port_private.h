@@ -142,6 +142,7 @@ struct port_service {
     size_t bytes; /* of port->memory */
     uint64_t handed_over;
     uint64_t spoke; /* port->batch when it was last spoken for, where that is of importance */
+    struct siphash_key cookie_key;
     struct mac mac;
     uint8_t state;    /* enum port_state */
     uint8_t location; /* enum port_location */

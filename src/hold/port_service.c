@@ -90,6 +90,18 @@ static void list_addresses(struct port_service *service, const struct address *a
     }
 }
 
+/* One of its own, for its machine is to know it: with it connections can be forged. */
+static struct siphash_key pick_cookie_key(const struct port *port, struct mac mac)
+{
+    struct siphash_key key;
+    for (uint8_t i = 0; i < 2; i++) {
+        uint8_t text[] = {[0] = i, [sizeof mac.bytes] = 0};
+        memcpy(text + 1, mac.bytes, sizeof mac.bytes);
+        key.words[i] = siphash(&port->key, text, sizeof text);
+    }
+    return key;
+}
+
 static void service_destroy(struct port_service *service)
 {
     free(service->addresses);
@@ -115,6 +127,7 @@ struct port_service *port_service_new(struct port *port, void *owner,
     service->port = port;
     service->owner = owner;
     service->mac = mac;
+    service->cookie_key = pick_cookie_key(port, mac);
     service->ready = machine->ready;
     service->hold = machine->hold;
     service->ready_port = machine->ready_port;

@@ -25,7 +25,7 @@ CLONE_NEWNET = 0x40000000
 SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
 ETHERNET_ALL = 3
 
-FIN, SYN, RST, ACK = 1, 2, 4, 16
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
 
 class Host:
@@ -158,19 +158,18 @@ def segments(wire):
             yield seconds + nanoseconds / 1e9, (addresses[0], source, addresses[1], destination), sequence, tcp[13]
 
 
-def late_openings(wire, ready, answer_time=0.5):
-    """SYNs that a client had to send again because one that the machine could have had by then was not answered: `answer_time`
-    seconds, much less than a client's second, after the machine was ready and the client had sent it."""
-    sent, answered, late = {}, set(), []
+def late_openings(wire, ready):
+    """SYNs that a client had to send again because one that the machine could have had by then was not answered: not within twice
+    the longest time in which it has answered one that was sent only once, be that as long as this computer is slow."""
+    sent, answered = {}, {}
     for moment, flow, _, flags in segments(wire):
-        if flags & (SYN | ACK) == SYN:
-            before = sent.get(flow)
-            if before and flow not in answered and moment - max(ready, before) > answer_time:
-                late.append((moment - ready, flow))
-            sent[flow] = moment
+        if flags & (SYN | ACK) == SYN and flow not in answered:
+            sent.setdefault(flow, []).append(moment)
         elif flags & SYN:
-            answered.add((*flow[2:], *flow[:2]))
-    return late
+            answered.setdefault((*flow[2:], *flow[:2]), moment)
+    patience = 2 * max(moment - max(ready, sent[flow][0]) for flow, moment in answered.items() if len(sent.get(flow, ())) == 1)
+    return [(again - ready, flow) for flow, moments in sent.items() for before, again in zip(moments, moments[1:])
+            if again - max(ready, before) > patience]
 
 
 # --- many connections at once ---

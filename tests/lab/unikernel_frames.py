@@ -112,22 +112,24 @@ def serves_clients_beside_a_flood():
     def flood():
         sent = 0
         while not over.is_set():
-            for _ in range(20):
-                wire.send(opening(wire.getsockname()[4], choice))
-            sent += 20
-            if sent >= 400:
+            for opening in openings:
+                wire.send(opening)
+            sent += len(openings)
+            if sent >= 2000:
                 flooded.set()
-            time.sleep(0.01)
+            time.sleep(0.005)
 
     with listener() as wire, ethernet.www(ramdisk) as machine:
         machine.wait_for("jitsu: ready")
         flooded = threading.Event()
+        openings = [opening(wire.getsockname()[4], choice) for _ in range(200)]
         flooding = threading.Thread(target=flood)
         flooding.start()
         try:
             assert flooded.wait(lab.PATIENCE)
             for _ in range(20):
-                assert get(ADDRESS4, "/") == b"small"
+                for address in ADDRESS4, ADDRESS6:
+                    assert get(address, "/") == b"small"
         finally:
             over.set()
             flooding.join()

@@ -170,7 +170,6 @@ static void bodies_are_read_as_they_were_written(void **state)
 
     struct conduit_load load = {3, 4, UINT64_C(0x123456789abcdef0), UINT64_MAX}, load_read;
     length = conduit_write_load(&load, body, CONDUIT_SMALL_BODY_MAX);
-    assert_int_equal(length, CONDUIT_SMALL_BODY_MAX);
     assert_true(conduit_read_load(&load_read, body, length));
     assert_int_equal(load_read.connections, 3);
     assert_int_equal(load_read.dropped, 4);
@@ -188,6 +187,14 @@ static void bodies_are_read_as_they_were_written(void **state)
     assert_true(conduit_read_stopped(&stopped_read, body, length));
     assert_int_equal(stopped_read.cut, 2);
     assert_int_equal(conduit_write_stopped(&stopped, body, 3), 0);
+
+    struct conduit_settled settled = {.key = {{1, UINT64_MAX}}, .now = 1234567890123, .expires = 5},
+                           settled_read;
+    length = conduit_write_settled(&settled, body, CONDUIT_SMALL_BODY_MAX);
+    assert_int_equal(length, CONDUIT_SMALL_BODY_MAX);
+    assert_true(conduit_read_settled(&settled_read, body, length));
+    assert_memory_equal(&settled_read, &settled, sizeof settled);
+    assert_false(conduit_read_settled(&settled_read, body, length - 1));
 }
 
 static void a_connection_is_read_as_it_was_written(void **state)

@@ -13,6 +13,7 @@
 #include "lwip/prot/ethernet.h"
 #include "lwip/prot/tcp.h"
 #include "net/early.h"
+#include "net/half_open.h"
 #include "net/hardware_address.h"
 #include "net/hooks.h"
 #include "net/network.h"
@@ -143,6 +144,7 @@ static void take_over(const struct conduit_message *message)
 static void handle(const struct conduit_message *message, uint64_t now)
 {
     struct conduit_hello hello;
+    struct conduit_settled settled;
     struct conduit_stop stop;
 
     if (message->type == CONDUIT_TAKE) {
@@ -158,6 +160,8 @@ static void handle(const struct conduit_message *message, uint64_t now)
                conduit_read_stop(&stop, message->body, message->length)) {
         stop_begin(now + stop.deadline * CLOCK_MILLISECOND);
     } else if (message->type == CONDUIT_SETTLED) {
+        if (conduit_read_settled(&settled, message->body, message->length))
+            half_open_agree(&settled.key, settled.now, settled.expires);
         settle();
     }
 }

@@ -9,6 +9,7 @@
 #include "lwip/ip_addr.h"
 
 struct netif;
+struct pbuf;
 struct tcp_hdr;
 struct tcp_pcb;
 
@@ -24,11 +25,13 @@ uint64_t network_connection_hash(const ip_addr_t *local, u16_t local_port, const
  * are over are concerned? Else it has been answered. */
 bool time_wait_admits(const struct tcp_hdr *header);
 
-/* May a segment of no known connection go to the listener on its port? Else it is dropped. */
+/* The same, as far as the conduit is concerned. Else it is dropped. */
 bool network_admits(const struct tcp_hdr *header);
 
-/* A segment goes to the listener `pcb`: if it opens a connection, there is a place for it. */
-void half_open_make_way(const struct tcp_pcb *pcb, const struct tcp_hdr *header);
+/* May a segment of no known connection go to the listener `pcb`? Else it is dropped, or has been
+ * answered, or a connection made of it. So many bytes of its options are behind the header. */
+bool half_open_admits(const struct tcp_pcb *pcb, const struct tcp_hdr *header,
+                      size_t options_length, const struct pbuf *data);
 
 /* A segment has come for a connection, and is handled after this; its header's numbers are in the
  * machine's byte order. ERR_ABRT: it is to be dropped. */

@@ -75,9 +75,8 @@
     network_initial_sequence(local, local_port, remote, remote_port)
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, header, all, in_first, second, segment)                    \
     ((pcb)->state != LISTEN ? network_segment_arrives(pcb, header, in_first)                       \
-     : time_wait_admits(header) && network_admits(header)                                          \
-         ? (half_open_make_way(pcb, header), ERR_OK)                                               \
-         : ERR_ABRT)
+     : time_wait_admits(header) && half_open_admits(pcb, header, in_first, segment) ? ERR_OK       \
+                                                                                    : ERR_ABRT)
 #define LWIP_HOOK_ND6_GET_GW(netif, destination) network_gateway6(netif, destination)
 
 #endif

@@ -1,5 +1,5 @@
 /* A cookie's bits: 5 of the period it was made in, 3 of the segment size, 24 that prove it. */
-#include "hold/cookie.h"
+#include "common/cookie.h"
 
 #define PERIODS    32u
 #define PROOF_BITS 24
@@ -18,7 +18,6 @@ static uint32_t proof(const struct siphash_key *key, const struct cookie_flow *f
         uint64_t period, size;
     } text = {*flow, period, size};
     _Static_assert(sizeof text == sizeof *flow + 16, "without padding");
-    /* The connections' table is keyed with the same key: what it is given is shorter. */
     return (uint32_t)siphash(key, &text, sizeof text) & PROOF_MASK;
 }
 
