@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Cold starts on a bridge, one after the other, each through all of jitsud as a client has it: a query by the C library's
 resolver, a connection at once, a request, the answer; everything is looked at on the client's wire. Nothing that the machine was
-there for is sent twice, refused or reset, and every byte is right. Clients on the LAN, and behind the host that the bridge is on;
+there for is sent twice, refused or reset, every byte is right, and once the machine has spoken jitsud is out of the way. Clients on the LAN, and behind the host that the bridge is on;
 IPv4 and IPv6; small pages, large ones, and uploads of 10 KB.
 
   bridge_cold_starts.py [--starts N] [test ...]     so many starts in each way of holding; a thousand take some minutes
@@ -34,7 +34,7 @@ STARTS = 20
 NAME = bridge.WWW["name"]
 BEHIND_PREFIX, BEHIND_GATEWAY, BEHIND = "10.99.0.0/24", "10.99.0.1", "10.99.0.100"
 BEHIND_GATEWAY6, BEHIND6 = "fd99::1", "fd99::100"
-MACHINE_WIRES = "jm-"
+MACHINE_WIRES, PORT_WIRES = "jm-", "jp-"
 CLONE_NEWNS, CLONE_NEWNET, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 0x40000000, 0x1000, 0x4000, 0x40000
 TCP_CLOSE, TOTAL_RETRANSMISSIONS = 7, 100  # of struct tcp_info: the state; where that number is
 
@@ -215,6 +215,7 @@ class Seen:
         self.from_machine = [frame for frame in own if frame.flow[1] != fetched.port]
         self.at_machine = [frame for frame in elsewhere if frame.wire.startswith(MACHINE_WIRES) and frame.is_outgoing]
         self.repeated = list(wire_log.repeated(self.from_client))
+        self.at_port = [frame for frame in elsewhere if frame.wire.startswith(PORT_WIRES)]
 
     def violations(self):
         if self.fetched.failure:
@@ -227,6 +228,11 @@ class Seen:
                 yield f"the client had to send {'its SYN' if again.flags & wire_log.SYN else 'a segment'} again"
         for _ in wire_log.repeated(self.from_machine):
             yield "the machine sent a segment again"
+        hello = next((frame.moment for frame in self.at_port if frame.conduit_type() == "HELLO"), None)
+        for frame in self.at_port:
+            # It may only pass on what it has had before.
+            if frame.flow and frame.moment > hello and (frame.is_outgoing or frame.flow[1] == 80):
+                yield "jitsud is still in the way"
 
     def has_reached_machine(self, segment, moment):
         """Then the client is merely impatient, as a slow machine makes it that measured a short round trip before."""
@@ -234,7 +240,7 @@ class Seen:
                    for frame in self.at_machine)
 
     def forget_frames(self):
-        self.frames = self.from_client = self.from_machine = self.at_machine = None
+        self.frames = self.from_client = self.from_machine = self.at_machine = self.at_port = None
 
     def text(self):
         begin = self.fetched.begin
@@ -252,7 +258,6 @@ def one_start(control, everywhere, client, family, kind):
     elsewhere = list(wire_log.frames(everywhere))  # while the machine's wire has a name
     control.stop()
     control.wait_for("off")
-    elsewhere += wire_log.frames(everywhere)
     return Seen(client, family, kind, fetched, ready, list(wire_log.frames(client.wire, "client")), elsewhere)
 
 

@@ -45,6 +45,12 @@ class Frame:
     def is_neighbour(self):
         return self.kind == IPV6 and self.start[20] == ICMPV6 and self.start[54] in (135, 136)
 
+    def conduit_type(self):
+        """The name of its type if it is a frame of the conduit, or None."""
+        if self.kind != CONDUIT or self.start[14:18] != b"JTSU":
+            return None
+        return CONDUIT_TYPES[self.start[19]] if self.start[19] < len(CONDUIT_TYPES) else str(self.start[19])
+
     def text(self):
         if self.flow:
             names = [name for name, flag in (("SYN", SYN), ("FIN", FIN), ("RST", RST), ("PSH", PSH), ("ACK", ACK)) if self.flags & flag]
@@ -54,10 +60,8 @@ class Frame:
             operation, _, sender, _, target = struct.unpack_from("!H6s4s6s4s", self.start, 20)
             words = "asks for" if operation == 1 else "answers"
             return f"ARP  {address_text(sender)} {words} {address_text(target)}"
-        if self.kind == CONDUIT and self.start[14:18] == b"JTSU":
-            number, offset, length = self.start[19], *struct.unpack_from("!HH", self.start, 14 + 34)
-            name = CONDUIT_TYPES[number] if number < len(CONDUIT_TYPES) else number
-            return f"conduit  {name}  piece at {offset} of {length} bytes"
+        if self.conduit_type():
+            return "conduit  {}  piece at {} of {} bytes".format(self.conduit_type(), *struct.unpack_from("!HH", self.start, 14 + 34))
         if self.is_neighbour():
             word = "asks for" if self.start[54] == 135 else "answers for"
             return f"neighbour  {address_text(self.start[22:38])} {word} {address_text(self.start[62:78])}"
