@@ -20,11 +20,15 @@
 #include "common/descriptor.h"
 #include "common/log.h"
 #include "config/config.h"
+#include "original.h"
 #include "privileges.h"
 #include "supervisor.h"
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE  2
+
+/* Where the original's command line says nothing of resolvers. */
+#define RESOLVERS_FILE "/etc/resolv.conf"
 
 /* How long a daemon that is just ending is waited for. */
 #define LOCK_PATIENCE (10 * NANOSECONDS_PER_SECOND)
@@ -49,20 +53,28 @@ static const struct option long_options[] = {
 
 static void print_usage(FILE *stream)
 {
-    fprintf(stream,
-            "Usage: jitsud [-f] [-v] [--stop-machines] [-c FILE]   serve\n"
-            "       jitsud -t [-c FILE]                            check the configuration\n"
-            "\n"
-            "  -c, --config FILE    the configuration; default %s\n"
-            "  -f, --foreground     do not become a daemon\n"
-            "  -t, --check          check the configuration and what it names, then exit\n"
-            "  -v, --verbose        log everything, whatever the configuration says\n"
-            "      --stop-machines  at SIGTERM stop the machines too\n"
-            "  -V, --version        print the version\n"
-            "      --help           print this\n"
-            "\n"
-            "Manuals: jitsud(8), jitsud.yaml(5), jitsuctl(1).\n",
-            CONFIG_DEFAULT_FILE);
+    fprintf(
+        stream,
+        "Usage: jitsud [-f] [-v] [--stop-machines] [-c FILE]   serve\n"
+        "       jitsud -t [-c FILE]                            check the configuration\n"
+        "       jitsud [-x BACKEND] [OPTION...] KEY=VALUE,...  the original's command line, see\n"
+        "                                                      jitsud(8)\n"
+        "\n"
+        "  -c, --config FILE    the configuration; default %s\n"
+        "  -f, --foreground     do not become a daemon\n"
+        "  -t, --check          check the configuration and what it names, then exit\n"
+        "  -v, --verbose        log everything, whatever the configuration says\n"
+        "      --stop-machines  at SIGTERM stop the machines too\n"
+        "  -V, --version        print the version\n"
+        "      --help           print this\n"
+        "\n"
+        "Manuals: jitsud(8), jitsud.yaml(5), jitsuctl(1).\n",
+        CONFIG_DEFAULT_FILE);
+}
+
+static void print_version(void)
+{
+    printf("jitsud %s\n", PACKAGE_VERSION);
 }
 
 /* Fills in `options`; exits where that is all there is to do. */
@@ -85,7 +97,7 @@ static void parse_options(int argc, char **argv, struct options *options)
             options->verbose = true;
             break;
         case 'V':
-            printf("jitsud %s\n", PACKAGE_VERSION);
+            print_version();
             exit(EXIT_SUCCESS);
         case OPTION_STOP_MACHINES:
             options->stop_machines = true;
@@ -108,6 +120,52 @@ static void print_problem(void *argument, const char *text)
 {
     (void)argument;
     fprintf(stderr, "%s\n", text);
+}
+
+static void print_argument_problem(void *argument, const char *text)
+{
+    (void)argument;
+    fprintf(stderr, "jitsud: %s\n", text);
+}
+
+/* The original's command line: fills in `options`; exits where that is all there is to do. Returns
+ * the configuration, or NULL if something is wrong with it. */
+static struct config *read_original(int argc, char **argv, struct options *options)
+{
+    struct original_options found;
+    struct config *config = NULL;
+    bool is_usage;
+    struct original *original = original_translate(argc, argv, RESOLVERS_FILE, &found, &is_usage,
+                                                   print_argument_problem, NULL);
+    if (is_usage || found.help)
+        print_usage(is_usage ? stderr : stdout);
+    if (is_usage)
+        exit(EXIT_USAGE);
+    if (found.version)
+        print_version();
+    if (original && !found.help && !found.version)
+        config = original_config(original);
+    if (config && found.print)
+        fputs(original_text(original), stdout);
+    original_free(original);
+    if (found.help || found.version || (config && found.print)) {
+        config_free(config);
+        exit(EXIT_SUCCESS);
+    }
+    *options = (struct options){.file = "command line",
+                                .foreground = true,
+                                .check = found.check,
+                                .verbose = found.verbose,
+                                .stop_machines = found.stop_machines};
+    return config;
+}
+
+static struct config *read_configuration(int argc, char **argv, struct options *options)
+{
+    if (original_is_meant(argc, argv))
+        return read_original(argc, argv, options);
+    parse_options(argc, argv, options);
+    return config_load(options->file, print_problem, NULL);
 }
 
 /* At most one daemon uses a run directory: it holds a lock on jitsud.pid, which lives as long as
@@ -213,8 +271,7 @@ int main(int argc, char **argv)
     struct options options;
     struct error error;
 
-    parse_options(argc, argv, &options);
-    struct config *config = config_load(options.file, print_problem, NULL);
+    struct config *config = read_configuration(argc, argv, &options);
     if (!config)
         return EXIT_FAILED;
     if (options.check) {

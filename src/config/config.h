@@ -134,7 +134,8 @@ struct config_forward {
 };
 
 struct config {
-    char *file; /* its path as given, for messages */
+    char *file;             /* its path as given, for messages */
+    bool is_from_arguments; /* of the command line: there is no file that could be read again */
 
     struct endpoint *listen;
     size_t listen_count;

@@ -134,6 +134,14 @@ void reload_begin(struct front *front, void (*done)(void *argument, const char *
                                      : "jitsud is still starting");
         return;
     }
+    if (front->config->is_from_arguments) {
+        static const char problem[] =
+            "the configuration is jitsud's command line: there is nothing "
+            "to read again; start jitsud anew to change it";
+        log_warning("asked to reload, but %s", problem);
+        done(argument, problem);
+        return;
+    }
     struct reload *reload = calloc(1, sizeof *reload);
     if (reload)
         reload->problems_stream = open_memstream(&reload->problems, &reload->problems_length);

@@ -123,6 +123,7 @@ class Daemon:
         self.control = os.path.join(self.run_directory, "control.sock")
         self.log_path = os.path.join(self.directory, "log")
         self.arguments = list(arguments)
+        self.command = None  # instead of the configuration's file
         self.systemd = systemd
         self.process = None
         self.dns_endpoint = ("127.0.0.1", free_port())
@@ -172,7 +173,7 @@ class Daemon:
             if not self.systemd:
                 del environment["NOTIFY_SOCKET"]
             with open(self.log_path, "ab") as log:
-                self.process = subprocess.Popen([JITSUD, "-f", "-c", self.file, *self.arguments],
+                self.process = subprocess.Popen([JITSUD, *(self.command or ["-f", "-c", self.file]), *self.arguments],
                                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                 env=environment, start_new_session=True)
             if not self.systemd:
