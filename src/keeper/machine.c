@@ -172,9 +172,8 @@ void keeper_machine_look(struct keeper *keeper, const char *name, uint32_t seria
 {
     const struct machine *machine = find(keeper, name);
     struct message message = message_make(MESSAGE_USED, serial, name);
-    if (!machine || machine->serial != serial)
-        return;
-    message.use.used = machine->traffic && traffic_was_used(machine->traffic);
+    message.use.used = machine && machine->serial == serial && machine->traffic &&
+                       traffic_was_used(machine->traffic);
     keeper_send(keeper, &message, -1);
 }
 

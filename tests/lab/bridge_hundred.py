@@ -40,7 +40,7 @@ class Client:
 
 def service(number):
     address = f"10.77.0.{number}" if number % 2 else f"fd77::2:{number}"
-    return {**bridge.WWW, "name": f"s{number}.lab.example", "address": address, "memory": "8M", "idle": "2s", "hold": "handoff",
+    return {**bridge.WWW, "name": f"s{number}.lab.example", "address": address, "memory": "8M", "idle": "5s", "hold": "handoff",
             "ramdisk": f"site{number}.cpio"}
 
 

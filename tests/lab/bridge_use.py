@@ -63,10 +63,12 @@ def strangers_do_not_resume_one():
 
 
 def the_first_byte_is_known():
-    for number in range(2):
-        one = service(number)
-        with clients.world(one) as (daemon, near, _), near.connect(one["address"][0]) as connection:
-            get(connection)
+    for number, settings in (0, {}), (1, {}), (1, {"prewarm": 1}):
+        one = service(number, **settings)
+        with clients.world(one) as (daemon, near, _):
+            daemon.wait_for_spares(one["name"])
+            with near.connect(one["address"][0]) as connection:
+                get(connection)
             phases = lab.wait_until(lambda: [event["phases"] for event in daemon.events(one["name"])
                                              if event["cause"] == "first-byte"], "the first byte is told")
             assert len(phases) == 1, phases
