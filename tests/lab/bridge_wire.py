@@ -5,6 +5,7 @@ over, and when it or jitsud is stopped."""
 import contextlib
 import os
 import re
+import select
 import signal
 import socket
 import struct
@@ -15,6 +16,7 @@ import bridge
 import bridge_clients as clients
 import lab
 import long_request
+import wire_log
 
 ADDRESS, ADDRESS6 = bridge.WWW["address"]
 NAME = bridge.WWW["name"]
@@ -191,15 +193,63 @@ def machines_killed_before_they_take_over_leave_no_client_waiting():
             kill_and_check(daemon, talkers)
 
 
+MANY = 40  # connections that are handed over
+
+
+class HandOver:
+    """What has passed between the machine and jitsud's port."""
+
+    def __init__(self):
+        self.wire, self.has_spoken, self.said_hello, self.taken = wire_log.listen(), False, False, 0
+
+    def close(self):
+        self.wire.close()
+
+    def read(self):
+        for frame in wire_log.frames(self.wire):
+            self.has_spoken = self.has_spoken or frame.wire.startswith("jm-") and not frame.is_outgoing
+            if frame.wire.startswith("jp-") and frame.is_outgoing:
+                self.said_hello = self.said_hello or frame.conduit_type() == "HELLO"
+                self.taken += frame.conduit_type() == "TAKEN"
+        return self
+
+    def wait_for(self, condition):
+        deadline = time.monotonic() + lab.PATIENCE
+        while not condition(self.read()):
+            assert time.monotonic() < deadline, "the machine does not get as far as that"
+            select.select([self.wire], [], [], 0.1)
+
+
+# When the machine is killed, and what must not have happened by the time that it is dead.
+KILLS = {
+    "before HELLO": (lambda seen: seen.has_spoken, lambda seen: seen.said_hello),
+    "between HELLO and the first TAKEN": (lambda seen: seen.said_hello, lambda seen: seen.taken > 0),
+    "after the first TAKEN": (lambda seen: seen.taken > 0, lambda seen: seen.taken > MANY // 2),
+    "after half of them": (lambda seen: seen.taken > MANY // 2, lambda seen: seen.taken == MANY),
+    "after the last TAKEN": (lambda seen: seen.taken == MANY, lambda seen: False),
+}
+
+
+def kill_when(arrives, is_too_late):
+    """Kills the machine at that point of the hand-over. Returns whether it was early enough."""
+    with clients.world({**bridge.WWW, "hold": "handoff"}) as (daemon, near, far), contextlib.closing(HandOver()) as seen:
+        daemon.ctl("start", NAME)
+        machine = lab.wait_until(lambda: daemon.status(NAME).get("pid"), "it starts")
+        os.kill(machine, signal.SIGSTOP)
+        talkers = talk(near, far, MANY, 3)
+        lab.wait_until(lambda: daemon.ctl("stats")["bridges"]["accepted"] == MANY, "all connections are held")
+        os.kill(machine, signal.SIGCONT)
+        seen.wait_for(arrives)
+        os.kill(machine, signal.SIGKILL)
+        for talker in talkers:
+            talker.check()
+        return not is_too_late(seen.read())
+
+
 def machines_killed_while_they_take_over_leave_no_client_waiting():
-    """At any moment of the switch-over: what a client has sent is answered by the next machine, or the client is told."""
-    for turn in range(6):
-        with clients.world({**bridge.WWW, "hold": "handoff", "prewarm": 1}) as (daemon, near, far):
-            daemon.wait_for_spares(NAME)
-            talkers = talk(near, far, 20, 20)
-            daemon.wait_for(NAME, "running")
-            time.sleep(0.003 * turn)
-            kill_and_check(daemon, talkers)
+    """What a client has sent is answered by the next machine, or the client is told."""
+    for point, conditions in KILLS.items():
+        assert any(kill_when(*conditions) for _ in range(10)), f"it was never killed {point}"
 
 
 def machines_killed_after_they_took_over_reset_their_clients():
