@@ -17,10 +17,21 @@
 /* The service of that name or alias, or NULL after having refused the request. */
 static struct service *find_service(struct control_client *client, const char *name)
 {
-    struct service *service = summoner_find(client->control->options.summoner, name);
-    if (!service)
+    const struct config_service *wildcard;
+    struct service *service = summoner_find(client->control->options.summoner, name, &wildcard);
+    if (!service && wildcard)
+        client_refuse(client, "\"%s\" is not known now: it would be an instance of %s", name,
+                      wildcard->name);
+    else if (!service)
         client_refuse(client, "there is no service \"%s\"", name);
     return service;
+}
+
+/* Of an instance that is not known all is known: it is off. */
+static bool is_unknown_instance(const struct control_client *client, const char *name)
+{
+    const struct config_service *wildcard;
+    return !summoner_find(client->control->options.summoner, name, &wildcard) && wildcard;
 }
 
 /* --- status --- */
@@ -96,9 +107,12 @@ static void start_begin(struct control_client *client, const struct control_requ
 {
     struct service_status before;
     struct error error;
-    struct service *service = find_service(client, request->name);
-    if (!service)
+    struct service *service =
+        summoner_find_or_make(client->control->options.summoner, request->name, &error);
+    if (!service) {
+        client_refuse(client, "%s", error.text);
         return;
+    }
     service_status(service, &before);
     if (summoner_start(client->control->options.summoner, service, &error) != 0)
         client_refuse(client, "%s", error.text);
@@ -110,6 +124,11 @@ static void stop_begin(struct control_client *client, const struct control_reque
 {
     struct service_status before;
     struct error error;
+    if (is_unknown_instance(client, request->name)) {
+        client_finish(client, json_pack("{s:b, s:o, s:s, s:s}", "ok", 1, "service",
+                                        json_text(request->name), "was", "off", "state", "off"));
+        return;
+    }
     struct service *service = find_service(client, request->name);
     if (!service)
         return;
@@ -148,30 +167,40 @@ static void wait_settle(struct control_client *client, enum machine_state state,
         client_finish(client, wait_failure(service, state, false, reason));
 }
 
+/* False after having refused the request. */
+static bool status_to_wait_for(struct control_client *client, const char *name,
+                               struct service_status *status)
+{
+    *status = (struct service_status){.state = MACHINE_OFF};
+    if (is_unknown_instance(client, name))
+        return true;
+    const struct service *service = find_service(client, name);
+    if (service)
+        service_status(service, status);
+    return service;
+}
+
 static void on_wait_timeout(int descriptor, short what, void *argument)
 {
     struct control_client *client = argument;
-    struct service *service = find_service(client, client->wait.service);
     struct service_status status;
 
     (void)descriptor, (void)what;
-    if (!service)
+    if (!status_to_wait_for(client, client->wait.service, &status))
         return;
-    service_status(service, &status);
     client_finish(client, wait_failure(client->wait.service, status.state, true, ""));
 }
 
 static void wait_begin(struct control_client *client, const struct control_request *request)
 {
     struct service_status status;
-    struct service *service = find_service(client, request->name);
-    if (!service)
+    if (!status_to_wait_for(client, request->name, &status))
         return;
-    service_status(service, &status);
     client->activity = ACTIVITY_WAIT;
     client->wait.state = request->state;
     client->wait.timer = NULL;
-    snprintf(client->wait.service, sizeof client->wait.service, "%s", status.config->name);
+    snprintf(client->wait.service, sizeof client->wait.service, "%s",
+             status.config ? status.config->name : request->name);
     if (request->has_timeout) {
         struct timeval timeout = clock_timeval(request->timeout);
         client->wait.timer = evtimer_new(client->control->options.base, on_wait_timeout, client);

@@ -104,6 +104,11 @@ json_t *json_service(const struct service_status *status)
     set(&service, "failures", json_count(status->failures));
     set(&service, "error", json_text(status->error));
     set(&service, "retry", json_seconds(status->retry));
+    set(&service, "wildcard", json_text(status->wildcard ? status->wildcard->name : NULL));
+    if (config_is_wildcard(config)) {
+        set(&service, "instances", json_count(status->instances));
+        set(&service, "instance_limit", json_count(config->places->count));
+    }
     return service;
 }
 

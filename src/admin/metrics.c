@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,6 +35,14 @@ struct metrics {
 static void record(void *argument, const struct transition *transition)
 {
     struct metrics *metrics = argument;
+    if (transition->is_of_instance) {
+        /* Anybody can make up labels: they are counted together. */
+        struct transition of_wildcard = *transition;
+        snprintf(of_wildcard.service, sizeof of_wildcard.service, "*%s",
+                 strchr(transition->service, '.'));
+        start_durations_record(metrics->durations, &of_wildcard);
+        return;
+    }
     start_durations_record(metrics->durations, transition);
 }
 

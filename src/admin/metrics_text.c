@@ -67,10 +67,47 @@ static void write_machines(struct evbuffer *out, struct summoner *summoner)
     uint64_t counts[MACHINE_STATES] = {0};
 
     for (size_t i = 0; i < summoner_service_count(summoner); i++)
-        counts[service_state(summoner_service(summoner, i))]++;
+        if (!service_is_wildcard(summoner_service(summoner, i)))
+            counts[service_state(summoner_service(summoner, i))]++;
     introduce(out, "jitsu_machines", "gauge", "Services by the state of their machine.");
     for (unsigned state = 0; state < MACHINE_STATES; state++)
         sample(out, "jitsu_machines", "state", machine_state_name(state), counts[state]);
+}
+
+static uint32_t known_instances(const struct service_status *status)
+{
+    return status->instances;
+}
+
+static uint32_t most_instances(const struct service_status *status)
+{
+    return status->config->places->count;
+}
+
+/* One gauge of all wildcards, if there are any. */
+static void write_wildcards(struct evbuffer *out, const struct summoner *summoner, const char *name,
+                            const char *help, uint32_t (*value)(const struct service_status *))
+{
+    bool introduced = false;
+    for (size_t i = 0; i < summoner_service_count(summoner); i++) {
+        const struct service *service = summoner_service(summoner, i);
+        struct service_status status;
+        if (!service_is_wildcard(service))
+            continue;
+        if (!introduced)
+            introduce(out, name, "gauge", help);
+        introduced = true;
+        service_status(service, &status);
+        sample(out, name, "service", status.config->name, value(&status));
+    }
+}
+
+static void write_instances(struct evbuffer *out, const struct summoner *summoner)
+{
+    write_wildcards(out, summoner, "jitsu_instances", "Instances of wildcards that are known.",
+                    known_instances);
+    write_wildcards(out, summoner, "jitsu_instance_limit",
+                    "Instances of wildcards that there may be at a time.", most_instances);
 }
 
 static void write_limits(struct evbuffer *out, const struct summoner *summoner)
@@ -260,6 +297,7 @@ void metrics_text(struct evbuffer *out, struct summoner *summoner, struct dns_se
     introduce(out, "jitsu_build_info", "gauge", "Always 1; the version of jitsud.");
     sample(out, "jitsu_build_info", "version", PACKAGE_VERSION, 1);
     write_machines(out, summoner);
+    write_instances(out, summoner);
     write_limits(out, summoner);
     write_counters(out, summoner);
     write_durations(out, durations);

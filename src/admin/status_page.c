@@ -41,6 +41,8 @@ struct selection {
     size_t counts[MACHINE_STATES];
     size_t first[MACHINE_STATES]
                 [STATUS_PAGE_SERVICES]; /* indices of the first ones in each state */
+    size_t wildcard_count;
+    size_t wildcards[STATUS_PAGE_SERVICES]; /* likewise; they are in no state */
 };
 
 static void add(struct evbuffer *out, const char *text)
@@ -53,7 +55,13 @@ static void select_services(struct summoner *summoner, struct selection *selecti
     size_t count = summoner_service_count(summoner);
 
     memset(selection->counts, 0, sizeof selection->counts);
+    selection->wildcard_count = 0;
     for (size_t i = 0; i < count; i++) {
+        if (service_is_wildcard(summoner_service(summoner, i))) {
+            if (selection->wildcard_count < STATUS_PAGE_SERVICES)
+                selection->wildcards[selection->wildcard_count++] = i;
+            continue;
+        }
         enum machine_state state = service_state(summoner_service(summoner, i));
         size_t place = selection->counts[state]++;
         if (place < STATUS_PAGE_SERVICES)
@@ -173,8 +181,12 @@ static void write_service(struct evbuffer *out, const struct service *service, d
     const char *state = machine_state_name(status.state);
     add(out, "<tr>");
     write_name(out, status.config);
-    evbuffer_add_printf(out, "<td><span class=\"state %s\">%s</span></td><td class=\"address\">",
-                        state, state);
+    if (config_is_wildcard(status.config))
+        evbuffer_add_printf(out, "<td>%" PRIu32 " of %" PRIu32 "</td><td class=\"address\">",
+                            status.instances, status.config->places->count);
+    else
+        evbuffer_add_printf(
+            out, "<td><span class=\"state %s\">%s</span></td><td class=\"address\">", state, state);
     write_addresses(out, status.config, "<br>");
     add(out, "</td>");
     write_since(out, status.started, now, "");
@@ -211,6 +223,8 @@ static void write_services(struct evbuffer *out, struct summoner *summoner,
              "<th scope=\"col\" class=\"number\">Last use</th>"
              "<th scope=\"col\" class=\"number\">Connections</th>"
              "<th scope=\"col\" class=\"number\">Starts</th></tr></thead>\n<tbody>\n");
+    for (size_t i = 0; i < selection->wildcard_count && left > 0; i++, left--)
+        write_service(out, summoner_service(summoner, selection->wildcards[i]), now);
     for (size_t i = 0; i < MACHINE_STATES; i++)
         for (size_t place = 0; place < selection->counts[order[i]] && left > 0; place++, left--)
             write_service(out, summoner_service(summoner, selection->first[order[i]][place]), now);

@@ -143,7 +143,7 @@ static void check_key(struct config_loading *loading, const struct config_servic
 static const char *key_of_new_machine(const struct config_service_entry *entry)
 {
     const struct config_service *service = &entry->service;
-    return entry->draft.image_given              ? "image"
+    return entry->draft.image.line               ? "image"
            : service->domain_xml                 ? "domain-xml"
            : service->disk_count > 0             ? "disks"
            : service->ramdisk                    ? "ramdisk"
@@ -175,7 +175,7 @@ static void check_made_domain(struct config_loading *loading,
                               const struct config_service_entry *entry)
 {
     const struct config_service *service = &entry->service;
-    bool image = entry->draft.image_given;
+    bool image = entry->draft.image.line > 0;
     if (!image && !service->domain_xml && service->disk_count == 0)
         config_fault(loading->faults, loading->object_mark,
                      "a service of backend 'libvirt' without 'domain', 'image', 'disks' and "
@@ -192,7 +192,7 @@ static void check_made_domain(struct config_loading *loading,
 
 static void check_qemu(struct config_loading *loading, const struct config_service_entry *entry)
 {
-    if (!entry->draft.image_given)
+    if (!entry->draft.image.line)
         config_fault(loading->faults, loading->object_mark,
                      "a service of backend 'qemu' without 'image'; expected the path of a kernel");
     if (entry->service.disk_count > 0)
@@ -207,7 +207,7 @@ static void check_qemu(struct config_loading *loading, const struct config_servi
 static const char *key_beside_xl(const struct config_service_entry *entry)
 {
     const struct config_service *service = &entry->service;
-    return entry->draft.image_given   ? "image"
+    return entry->draft.image.line    ? "image"
            : service->ramdisk         ? "ramdisk"
            : service->cmdline[0]      ? "cmdline"
            : entry->draft.vcpus_given ? "vcpus"
@@ -254,7 +254,7 @@ static void check_xen(struct config_loading *loading, const struct config_servic
     const struct config_service *service = &entry->service;
     if (service->xl)
         check_xl(loading, entry);
-    else if (!entry->draft.image_given)
+    else if (!entry->draft.image.line)
         config_fault(loading->faults, loading->object_mark,
                      "a service of backend 'xen' without 'xl' and 'image'; expected one of them");
     if (service->accel != CONFIG_ACCEL_AUTO)

@@ -102,7 +102,7 @@ static void resolve_hold(struct config_loading *loading, struct config_service *
 {
     const struct config_network *network = service->network;
     if (!network) {
-        if (service->hold != CONFIG_HOLD_UNSET && !draft->refused)
+        if (service->hold != CONFIG_HOLD_UNSET)
             config_fault(loading->faults, draft->entry,
                          "'hold' for a service on no network; expected a network, or no 'hold'");
         service->hold = CONFIG_HOLD_DELAY;
@@ -113,7 +113,7 @@ static void resolve_hold(struct config_loading *loading, struct config_service *
         return;
     }
     bool is_user = network->type == CONFIG_NETWORK_USER;
-    if (is_user != (service->hold == CONFIG_HOLD_PROXY) && !draft->refused)
+    if (is_user != (service->hold == CONFIG_HOLD_PROXY))
         config_fault(loading->faults, draft->entry,
                      "hold '%s' does not suit network '%s', which is of type '%s'; expected %s",
                      config_hold_words[service->hold], network->name,
@@ -124,7 +124,7 @@ static void resolve_hold(struct config_loading *loading, struct config_service *
 static void check_network(struct config_loading *loading, const struct config_service *service,
                           const struct config_service_draft *draft)
 {
-    if (draft->refused || loading->networks_incomplete)
+    if (loading->networks_incomplete)
         return;
     if (service->network && !suits(service, service->network))
         config_fault(loading->faults, draft->network,
@@ -148,7 +148,7 @@ static void check_ready(struct config_loading *loading, const struct config_serv
                      "ready 'arp' does not suit network '%s', which is of type 'user'; expected "
                      "'announce', tcp:PORT, console:TEXT or after:TIME",
                      network->name);
-    if (service->ready == CONFIG_READY_ARP && !network && !draft->refused)
+    if (service->ready == CONFIG_READY_ARP && !network)
         config_fault(loading->faults, draft->entry,
                      "ready 'arp' for a service on no network, where nobody sees it; expected "
                      "tcp:PORT or after:TIME");

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/index.h"
 #include "config/sections.h"
 
 static const struct config_mark file_start = {1, 1};
@@ -284,6 +285,26 @@ const struct config_service *config_find_service(const struct config *config, co
 {
     uint32_t number;
     return config_index_find(config->index, name, &number) ? &config->services[number] : NULL;
+}
+
+const struct config_service *config_find_wildcard(const struct config *config, const char *name,
+                                                  char *label)
+{
+    char wildcard[CONFIG_NAME_TEXT_MAX + 1];
+    uint32_t number;
+    size_t length = strcspn(name, ".");
+    size_t whole = strlen(name);
+    if (!config_label_is_good(name, length) || !name[length] || whole >= CONFIG_NAME_TEXT_MAX ||
+        config_index_find(config->index, name, &number))
+        return NULL;
+    wildcard[0] = '*';
+    memcpy(wildcard + 1, name + length, whole - length + 1);
+    if (!config_index_find(config->index, wildcard, &number) ||
+        !config_is_wildcard(&config->services[number]))
+        return NULL;
+    memcpy(label, name, length);
+    label[length] = '\0';
+    return &config->services[number];
 }
 
 static bool same_text(const char *a, const char *b)

@@ -17,17 +17,20 @@
 #define CONFIG_DEFAULT_FILE "/etc/jitsu/jitsud.yaml"
 
 /* Limits of the format itself; a file beyond one is an error that names it. */
-#define CONFIG_PORTS_MAX        16   /* of a service */
-#define CONFIG_ADDRESSES_MAX    8    /* of a service */
-#define CONFIG_ALIASES_MAX      64   /* of a service */
-#define CONFIG_SUMMON_FROM_MAX  64   /* prefixes of a service */
-#define CONFIG_FORWARD_TO_MAX   8    /* upstream resolvers */
-#define CONFIG_FORWARD_FROM_MAX 64   /* prefixes of clients whose queries are forwarded */
-#define CONFIG_DISKS_MAX        16   /* of a service */
-#define CONFIG_PREWARM_MAX      16   /* spare machines of a service */
-#define CONFIG_PATH_MAX         1024 /* of any path, with its NUL */
-#define CONFIG_NETWORK_MAX      64   /* of a network's name, with its NUL */
-#define CONFIG_CMDLINE_MAX      1024 /* of a kernel command line, with its NUL */
+#define CONFIG_PORTS_MAX           16    /* of a service */
+#define CONFIG_ADDRESSES_MAX       8     /* of a service */
+#define CONFIG_ALIASES_MAX         64    /* of a service */
+#define CONFIG_SUMMON_FROM_MAX     64    /* prefixes of a service */
+#define CONFIG_FORWARD_TO_MAX      8     /* upstream resolvers */
+#define CONFIG_FORWARD_FROM_MAX    64    /* prefixes of clients whose queries are forwarded */
+#define CONFIG_DISKS_MAX           16    /* of a service */
+#define CONFIG_PREWARM_MAX         16    /* spare machines of a service */
+#define CONFIG_INSTANCES_MAX       16384 /* of a wildcard */
+#define CONFIG_PLACE_ADDRESSES_MAX 2     /* of an instance */
+#define CONFIG_LABEL_MAX           63    /* bytes of a label (RFC 1035, 2.3.4) */
+#define CONFIG_PATH_MAX            1024  /* of any path, with its NUL */
+#define CONFIG_NETWORK_MAX         64    /* of a network's name, with its NUL */
+#define CONFIG_CMDLINE_MAX         1024  /* of a kernel command line, with its NUL */
 #define CONFIG_NAME_TEXT_MAX                                                                       \
     254 /* of a domain name as text without its last dot, with its NUL (RFC 1035, 2.3.4) */
 
@@ -91,6 +94,18 @@ struct config_disk {
     bool read_only;
 };
 
+/* A wildcard has a fixed number of places, each with addresses of its own; an instance takes one
+ * for as long as it is known. They are the same in every process that has read the same file. */
+struct config_places {
+    uint32_t count;
+    uint8_t address_count; /* of each: 1 or more, of different families */
+    /* Those of the first place first; places in the order of their first addresses. */
+    struct address *addresses;
+};
+
+/* A service with a machine of its own; or a wildcard, whose name begins with "*." and which has a
+ * machine for each label that is put in the place of the asterisk: its instances. Those are
+ * services, too, made by config_instance_new(). */
 struct config_service {
     char *name;                      /* lower case, no last dot */
     char **aliases;                  /* the same */
@@ -102,7 +117,8 @@ struct config_service {
     char *ready_text; /* of console:TEXT or xenstore:KEY, else NULL */
     const struct config_network *network; /* NULL only for backends that need none */
     struct prefix *summon_from;           /* none: anybody */
-    struct address *addresses;            /* at least one, be it chosen by jitsud */
+    struct address *addresses; /* at least one, be it chosen by jitsud; of a wildcard: none */
+    const struct config_places *places; /* of a wildcard and its instances; else NULL */
     struct config_port *ports;
     struct config_disk *disks;
     uint16_t alias_count, summon_from_count;
@@ -189,6 +205,46 @@ void config_free(struct config *config);
 
 /* The service of that name or alias (lower case, no last dot), or NULL. */
 const struct config_service *config_find_service(const struct config *config, const char *name);
+
+static inline bool config_is_wildcard(const struct config_service *service)
+{
+    return service->name[0] == '*';
+}
+
+static inline bool config_is_instance(const struct config_service *service)
+{
+    return service->places && service->name[0] != '*';
+}
+
+/* Can a machine be called by that label: letters in lower case, digits, hyphens inside, underscores
+ * (1 to CONFIG_LABEL_MAX of them)? Nothing else ever gets into paths and command lines. */
+bool config_label_is_good(const char *label, size_t length);
+
+/* The wildcard that has `name` (lower case, no last dot) as an instance, be it by an alias; NULL:
+ * none, or the name is a service's own. `label` has room for CONFIG_LABEL_MAX + 1 bytes. */
+const struct config_service *config_find_wildcard(const struct config *config, const char *name,
+                                                  char *label);
+
+/* The first address of that place. */
+static inline const struct address *config_place(const struct config_places *places,
+                                                 uint32_t number)
+{
+    return &places->addresses[(size_t)number * places->address_count];
+}
+
+/* The number of the place with just these addresses, or -1. */
+long config_find_place(const struct config_places *places, const struct address *addresses,
+                       size_t count);
+
+/* The instance of `wildcard` for `label` in one of its places: placeholders in `image` and
+ * `ramdisk` have been replaced. It is one allocation, to be freed by free(), and refers to what the
+ * wildcard's configuration owns. NULL with the reason in `error`: the label is not good, name or a
+ * path would be too long, or memory is exhausted. */
+struct config_service *config_instance_new(const struct config_service *wildcard, const char *label,
+                                           uint32_t place, struct error *error);
+
+/* Do files depend on the instance (%{label} or %{name} in `image` or `ramdisk`)? */
+bool config_has_files_of_instances(const struct config_service *wildcard);
 
 /* Do two entries of the same service differ in anything that a running machine would have to be
  * restarted for (image, ramdisk, command line, memory, vcpus, disks, backend and what it is asked

@@ -25,8 +25,10 @@ struct config_service_draft {
     struct config_mark entry, name, memory, network, backend; /* line 0: not given */
     const char *network_name;
     struct config_mark *alias_marks, *address_marks;
-    bool image_given, address_given, vcpus_given; /* well or wrongly */
-    bool refused; /* something in it is not built yet: spare it the errors that follow from that */
+    struct config_mark image, ramdisk, cmdline, prewarm, keep, instances, prefix;
+    struct prefix prefixes[2]; /* of the instances' addresses */
+    uint32_t instance_count, prefix_count;
+    bool address_given, vcpus_given; /* well or wrongly */
 };
 
 /* A service while its entry is being read: lists are collected here before they are copied. */
@@ -60,7 +62,6 @@ struct config_loading {
     struct config_disk disk;
     struct config_mark object_mark; /* where the entry being read begins */
     struct config_mark network_name_mark, zone_name_mark;
-    bool refused; /* the entry being read has something that is not built yet */
 
     struct endpoint listen[CONFIG_LISTEN_MAX];
     struct config_mark listen_marks[CONFIG_LISTEN_MAX];

@@ -177,7 +177,7 @@ static void check_user_network(struct config_loading *loading, const struct conf
         config_fault(loading->faults, loading->object_mark,
                      "'bridge', 'create', 'prefix', 'gateway' and 'port-address' are for networks "
                      "of type 'bridge'; expected a network of type 'user' without them");
-    if (network->hold != CONFIG_HOLD_PROXY && network->hold != HOLD_UNSET && !loading->refused)
+    if (network->hold != CONFIG_HOLD_PROXY && network->hold != HOLD_UNSET)
         config_fault(loading->faults, loading->object_mark,
                      "hold '%s' is for networks of type 'bridge'; expected 'proxy'",
                      config_hold_words[network->hold]);

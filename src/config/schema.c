@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config/unbuilt.h"
 #include "config/value.h"
 
 #define EXPECTED_SIZE 256
@@ -13,14 +12,11 @@
 
 static void describe_words(const struct config_key *key, char text[EXPECTED_SIZE])
 {
-    const char *built[16];
-    size_t count = 0, used = 0;
-    for (size_t i = 0; key->words[i]; i++)
-        if (!config_unbuilt(key->name, key->words[i]))
-            built[count++] = key->words[i];
-    for (size_t i = 0; i < count; i++) {
-        const char *separator = i == 0 ? "" : i + 1 == count ? " or " : ", ";
-        used += (size_t)snprintf(text + used, EXPECTED_SIZE - used, "%s'%s'", separator, built[i]);
+    size_t used = 0;
+    for (size_t i = 0; key->words[i]; i++) {
+        const char *separator = i == 0 ? "" : key->words[i + 1] ? ", " : " or ";
+        used +=
+            (size_t)snprintf(text + used, EXPECTED_SIZE - used, "%s'%s'", separator, key->words[i]);
     }
 }
 
@@ -157,11 +153,6 @@ static void take_scalar(struct config_loading *loading, const struct config_key 
                      key->name);
         return;
     }
-    const char *unbuilt = config_unbuilt(key->name, scalar->text);
-    if (unbuilt) {
-        config_fault(loading->faults, scalar->mark, "%s", unbuilt);
-        loading->refused = true;
-    }
     enum config_taken taken = CONFIG_WRONG;
     switch (key->type) {
     case CONFIG_KEY_NUMBER:
@@ -183,7 +174,7 @@ static void take_scalar(struct config_loading *loading, const struct config_key 
     case CONFIG_KEY_MAPPINGS:
         break;
     }
-    if (taken == CONFIG_WRONG && !unbuilt)
+    if (taken == CONFIG_WRONG)
         report_wrong(loading, key, scalar);
 }
 
@@ -213,10 +204,8 @@ static void read_entry(struct config_loading *loading, const struct config_schem
 static void read_part(struct config_loading *loading, const struct config_schema *schema)
 {
     struct config_mark mark = loading->object_mark;
-    bool refused = loading->refused;
     read_entry(loading, schema);
     loading->object_mark = mark;
-    loading->refused |= refused;
 }
 
 static void take_item(struct config_loading *loading, const struct config_key *key, void *object,
@@ -266,7 +255,6 @@ static void read_list(struct config_loading *loading, const struct config_key *k
 static void read_entry(struct config_loading *loading, const struct config_schema *schema)
 {
     loading->object_mark = config_source_mark(loading->source);
-    loading->refused = false;
     void *object = schema->begin(loading);
     if (!object)
         return;
@@ -362,8 +350,6 @@ static const char *nearest_key(const struct config_schema *schema, const char *n
     const char *nearest = NULL;
     size_t least = strlen(name) / 3 + 1;
     for (size_t i = 0; i < schema->count; i++) {
-        if (config_unbuilt(schema->keys[i].name, ""))
-            continue;
         size_t d = distance(name, schema->keys[i].name);
         if (d <= least && (!nearest || d < least)) {
             nearest = schema->keys[i].name;
@@ -385,9 +371,8 @@ static void report_unknown(struct config_loading *loading, const struct config_s
         return;
     }
     for (size_t i = 0; i < schema->count; i++)
-        if (!config_unbuilt(schema->keys[i].name, ""))
-            used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
-                                     schema->keys[i].name);
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
+                                 schema->keys[i].name);
     config_fault(loading->faults, scalar->mark, "unknown key '%s' in %s; expected one of %s",
                  config_quote(scalar->text).text, schema->what, known);
 }

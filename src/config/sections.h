@@ -14,5 +14,7 @@ extern const struct config_schema config_service_schema; /* services.c */
 
 /* Reads a domain name: its one copy in the configuration, or NULL if it is not one (reported). */
 char *config_take_name(struct config_loading *loading, const struct config_scalar *scalar);
+/* The same, or a wildcard: "*." and a domain name. */
+char *config_take_service_name(struct config_loading *loading, const struct config_scalar *scalar);
 
 #endif

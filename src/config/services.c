@@ -6,6 +6,7 @@
 #include "config/backends.h"
 #include "config/sections.h"
 #include "config/value.h"
+#include "config/wildcards.h"
 
 #define MINUTE       (60 * NANOSECONDS_PER_SECOND)
 #define HOUR         (60 * MINUTE)
@@ -31,7 +32,7 @@ static enum config_taken take_service_name(struct config_loading *loading, void 
 {
     struct config_service_entry *entry = object;
     entry->draft.name = scalar->mark;
-    entry->service.name = config_take_name(loading, scalar);
+    entry->service.name = config_take_service_name(loading, scalar);
     return entry->service.name ? CONFIG_TAKEN : CONFIG_REPORTED;
 }
 
@@ -39,7 +40,7 @@ static enum config_taken take_alias(struct config_loading *loading, void *object
                                     const struct config_scalar *scalar)
 {
     struct config_service_entry *entry = object;
-    char *name = config_take_name(loading, scalar);
+    char *name = config_take_service_name(loading, scalar);
     if (!name)
         return CONFIG_REPORTED;
     entry->alias_marks[entry->service.alias_count] = scalar->mark;
@@ -143,9 +144,36 @@ static void found_address(struct config_loading *loading, void *object, struct c
 static void found_image(struct config_loading *loading, void *object, struct config_mark mark)
 {
     (void)loading;
-    (void)mark;
     struct config_service_entry *entry = object;
-    entry->draft.image_given = true;
+    entry->draft.image = mark;
+}
+
+static void found_ramdisk(struct config_loading *loading, void *object, struct config_mark mark)
+{
+    (void)loading;
+    struct config_service_entry *entry = object;
+    entry->draft.ramdisk = mark;
+}
+
+static void found_cmdline(struct config_loading *loading, void *object, struct config_mark mark)
+{
+    (void)loading;
+    struct config_service_entry *entry = object;
+    entry->draft.cmdline = mark;
+}
+
+static void found_prewarm(struct config_loading *loading, void *object, struct config_mark mark)
+{
+    (void)loading;
+    struct config_service_entry *entry = object;
+    entry->draft.prewarm = mark;
+}
+
+static void found_keep(struct config_loading *loading, void *object, struct config_mark mark)
+{
+    (void)loading;
+    struct config_service_entry *entry = object;
+    entry->draft.keep = mark;
 }
 
 static void found_memory(struct config_loading *loading, void *object, struct config_mark mark)
@@ -282,10 +310,11 @@ static const struct config_key service_keys[] = {
                  "'format' and 'read-only'"},
     {.name = "xl", .type = CONFIG_KEY_PATH, SERVICE_MEMBER(xl)},
     {.name = "image", .type = CONFIG_KEY_PATH, SERVICE_MEMBER(image), .found = found_image},
-    {.name = "ramdisk", .type = CONFIG_KEY_PATH, SERVICE_MEMBER(ramdisk)},
+    {.name = "ramdisk", .type = CONFIG_KEY_PATH, SERVICE_MEMBER(ramdisk), .found = found_ramdisk},
     {.name = "cmdline",
      .type = CONFIG_KEY_OWN,
      .take = take_cmdline,
+     .found = found_cmdline,
      .expected = "the kernel's command line"},
     {.name = "memory",
      .type = CONFIG_KEY_SIZE,
@@ -349,8 +378,26 @@ static const struct config_key service_keys[] = {
     {.name = "prewarm",
      .type = CONFIG_KEY_NUMBER,
      SERVICE_MEMBER(prewarm),
-     .most = CONFIG_PREWARM_MAX},
-    {.name = "keep", .type = CONFIG_KEY_WORD, SERVICE_MEMBER(keep), .words = config_keep_words},
+     .most = CONFIG_PREWARM_MAX,
+     .found = found_prewarm},
+    {.name = "keep",
+     .type = CONFIG_KEY_WORD,
+     SERVICE_MEMBER(keep),
+     .words = config_keep_words,
+     .found = found_keep},
+    {.name = "instances",
+     .type = CONFIG_KEY_NUMBER,
+     CONFIG_MEMBER(struct config_service_entry, draft.instance_count),
+     .least = 1,
+     .most = CONFIG_INSTANCES_MAX,
+     .found = config_found_instances},
+    {.name = "prefix",
+     .type = CONFIG_KEY_LIST,
+     .take = config_take_prefix,
+     .least = 1,
+     .most = 2,
+     .expected = "a prefix without host bits, such as 127.1.0.0/16",
+     .found = config_found_prefix},
 };
 
 /* --- the whole entry --- */
@@ -439,9 +486,8 @@ static void end_service(struct config_loading *loading, void *object)
 {
     struct config_service_entry *entry = object;
     struct config *config = loading->config;
-    entry->draft.refused = loading->refused;
-    if (!loading->refused)
-        config_check_backend(loading, entry);
+    config_check_backend(loading, entry);
+    config_check_wildcard(loading, entry);
     keep_lists(loading, entry);
     if (!make_room(loading))
         return;

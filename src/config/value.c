@@ -142,11 +142,6 @@ int config_port_parse(const char *text, struct config_port *port)
     return 0;
 }
 
-static bool is_label_character(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
-
 static const char *label_fault(const char *label, size_t length)
 {
     if (length == 0)
@@ -156,7 +151,7 @@ static const char *label_fault(const char *label, size_t length)
     for (size_t i = 0; i < length; i++) {
         if ((unsigned char)label[i] >= 0x80)
             return "it has letters outside ASCII (write it in its xn-- form)";
-        if (!is_label_character(label[i]))
+        if (!config_is_label_character(label[i]))
             return "it has a character that is not a letter, digit, hyphen or underscore";
     }
     if (label[0] == '-' || label[length - 1] == '-')
@@ -188,8 +183,8 @@ const char *config_name_parse(const char *text, char name[CONFIG_NAME_TEXT_MAX])
 
 long config_placeholder_fault(const char *cmdline)
 {
-    static const char *const known[] = {"%{name}", "%{address}", "%{prefixlen}", "%{gateway}",
-                                        "%{mac}"};
+    static const char *const known[] = {"%{name}",      "%{label}",   "%{address}",
+                                        "%{prefixlen}", "%{gateway}", "%{mac}"};
     for (const char *at = cmdline; (at = strstr(at, "%{")) != NULL; at += 2) {
         bool is_known = false;
         for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)

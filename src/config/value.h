@@ -2,6 +2,7 @@
 #ifndef JITSU_CONFIG_VALUE_H
 #define JITSU_CONFIG_VALUE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,9 +38,15 @@ int config_port_parse(const char *text, struct config_port *port);
  * is wrong with it ("it has an empty label"). */
 const char *config_name_parse(const char *text, char name[CONFIG_NAME_TEXT_MAX]);
 
+/* Is it one of the characters of labels: a letter in lower case, digit, hyphen or underscore? */
+bool config_is_label_character(char c);
+
+/* The length of the placeholder that a path may have where `at` points, or 0. */
+size_t config_path_placeholder(const char *at);
+
 /* The offset of the first placeholder in a command line that is not one of those there are, or -1.
  */
 long config_placeholder_fault(const char *cmdline);
-#define CONFIG_PLACEHOLDERS "%{name}, %{address}, %{prefixlen}, %{gateway} or %{mac}"
+#define CONFIG_PLACEHOLDERS "%{name}, %{label}, %{address}, %{prefixlen}, %{gateway} or %{mac}"
 
 #endif

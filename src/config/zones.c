@@ -1,24 +1,39 @@
 /* The section `zones`. */
+#include <string.h>
+
 #include "config/sections.h"
-#include "config/unbuilt.h"
 #include "config/value.h"
 
 /* RFC 2181, section 8. */
 #define TTL_MAX     INT32_MAX
 #define DEFAULT_TTL 60
 
-char *config_take_name(struct config_loading *loading, const struct config_scalar *scalar)
+static char *take_name(struct config_loading *loading, const struct config_scalar *scalar,
+                       const char *beginning, const char *rest)
 {
-    char name[CONFIG_NAME_TEXT_MAX];
-    if (config_unbuilt("name", scalar->text))
-        return NULL; /* reported already */
-    const char *fault = config_name_parse(scalar->text, name);
+    char name[2 + CONFIG_NAME_TEXT_MAX];
+    size_t length = strlen(beginning);
+    memcpy(name, beginning, length);
+    const char *fault = config_name_parse(rest, name + length);
+    if (!fault && strlen(name) >= CONFIG_NAME_TEXT_MAX)
+        fault = "it is longer than 253 characters";
     if (!fault)
         return config_loading_text(loading, name);
     config_fault(loading->faults, scalar->mark,
                  "'%s' is not a domain name: %s; expected a name such as www.example.org",
                  config_quote(scalar->text).text, fault);
     return NULL;
+}
+
+char *config_take_name(struct config_loading *loading, const struct config_scalar *scalar)
+{
+    return take_name(loading, scalar, "", scalar->text);
+}
+
+char *config_take_service_name(struct config_loading *loading, const struct config_scalar *scalar)
+{
+    bool wildcard = strncmp(scalar->text, "*.", 2) == 0;
+    return take_name(loading, scalar, wildcard ? "*." : "", scalar->text + (wildcard ? 2 : 0));
 }
 
 static enum config_taken take_zone_name(struct config_loading *loading, void *object,

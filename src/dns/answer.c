@@ -1,5 +1,7 @@
 #include "dns/answer.h"
 
+#include "dns/instances.h"
+
 #define FLAG_QR 0x80
 #define FLAG_AA 0x04
 #define FLAG_TC 0x02
@@ -24,15 +26,78 @@ static void find_tail(struct answer *answer, const struct dns_table *table, uint
     answer->tail_name = name_length;
 }
 
-/* Adds an RRset of the node to the answer. Returns the bytes it will take. */
-static size_t find_rrset(struct answer *answer, const struct node *node, const struct rrset *rrset)
+/* Adds an RRset to the answer. Returns the bytes it will take. */
+static size_t add_rrset(struct answer *answer, const struct rrset *rrset, const uint8_t *records)
 {
     size_t i = answer->count++;
     answer->rrsets[i].rrset = rrset;
-    answer->rrsets[i].records = rrset_records(node, rrset);
+    answer->rrsets[i].records = records;
     answer->rrsets[i].owner = answer->tail_base;
     return rrset->length;
 }
+
+/* The same for one of the node. */
+static size_t find_rrset(struct answer *answer, const struct node *node, const struct rrset *rrset)
+{
+    return add_rrset(answer, rrset, rrset_records(node, rrset));
+}
+
+/* --- instances of a wildcard --- */
+
+/* Does the wildcard put a machine there: at a label, just one, that a machine can be called by? */
+static bool is_instance_name(const struct node *wildcard, struct name name)
+{
+    size_t label = name.wire[0];
+    return name.length - (label + 1) == wildcard->name_length - 2u &&
+           config_label_is_good((const char *)name.wire + 1, label);
+}
+
+static void note_unknown(struct answer *answer, struct dns_host *host, const struct node *wildcard,
+                         struct name name)
+{
+    answer->host = host;
+    answer->is_unknown = true;
+    answer->has_records = wildcard->rrset_count > 0;
+    memcpy(answer->label, name.wire + 1, name.wire[0]);
+    answer->label[name.wire[0]] = '\0';
+}
+
+/* A name below the wildcard's parent that does not exist otherwise. What a zone file says of the
+ * wildcard holds for all those names (RFC 4592); machines are there for some only. */
+static void find_instance(const struct dns_table *table, const struct node *wildcard,
+                          struct name name, uint16_t type, struct answer *answer)
+{
+    struct dns_host *host = *(struct dns_host *const *)table_at(table, wildcard->instances);
+    bool is_address = type == DNS_TYPE_A || type == DNS_TYPE_AAAA;
+    const struct instance *instance = NULL;
+    const struct rrset *rrset = NULL;
+
+    if (host->instances && is_instance_name(wildcard, name)) {
+        instance = instance_of_label(host->instances, name.wire + 1, name.wire[0]);
+        if (instance && is_address)
+            answer->host = (struct dns_host *)&instance->host;
+        else if (!instance && (is_address || host->is_sparse))
+            note_unknown(answer, host, wildcard, name);
+    } else if (wildcard->rrset_count == 0) {
+        answer->rcode = DNS_NXDOMAIN;
+    }
+    if (instance)
+        rrset = type == DNS_TYPE_ANY ? instance->rrsets : instance_rrset(instance, type);
+    if (rrset) {
+        add_rrset(answer, rrset, (const uint8_t *)instance + rrset->offset);
+        return;
+    }
+    if (type != DNS_TYPE_ANY)
+        rrset = node_rrset(wildcard, type);
+    else if (wildcard->rrset_count > 0)
+        rrset = wildcard->rrsets;
+    if (rrset)
+        find_rrset(answer, wildcard, rrset);
+    else
+        find_tail(answer, table, wildcard->negative, name.length);
+}
+
+/* --- any name --- */
 
 /* One step for one name: the question's, or the target of a CNAME record. Returns the RRset of a
  * CNAME record to be followed, or NULL if the answer is complete. */
@@ -67,6 +132,10 @@ static const struct rrset *find_step(const struct dns_table *table, struct name 
             return NULL;
         }
         node = table_at(table, node->wildcard);
+        if (node->flags & NODE_INSTANCES) {
+            find_instance(table, node, name, type, answer);
+            return NULL;
+        }
     }
     if (type == DNS_TYPE_A || type == DNS_TYPE_AAAA)
         answer->host = node->host;
@@ -105,6 +174,7 @@ void answer_find(const struct dns_table *table, const struct question *question,
     answer->count = 0;
     answer->tail = NULL;
     answer->host = NULL;
+    answer->is_unknown = false;
     answer->extended = NULL;
     answer->tail_base = DNS_HEADER_SIZE;
     if (answer->rcode != DNS_NOERROR)
@@ -143,6 +213,12 @@ void answer_fail(struct answer *answer, const struct extended_error *extended)
     answer->count = 0;
     answer->tail = NULL;
     answer->extended = extended;
+}
+
+void answer_deny(struct answer *answer)
+{
+    if (!answer->has_records)
+        answer->rcode = DNS_NXDOMAIN;
 }
 
 /* --- writing --- */

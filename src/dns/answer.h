@@ -24,13 +24,16 @@ struct answer {
     uint8_t tail_name;       /* length of that name */
     const struct tail *tail; /* NULL: none */
     struct dns_host *host;   /* the host whose addresses were asked for, or NULL */
+    bool is_unknown;         /* `host` is a wildcard that has no instance of `label` */
+    bool has_records;        /* then: the name exists by records of the wildcard itself */
     const struct extended_error *extended; /* NULL: none */
     struct {
         const struct rrset *rrset;
         const uint8_t *records;
         uint16_t owner; /* where in the response its name is */
     } rrsets[ANSWER_ALIASES_MAX +
-             1]; /* all but the last are CNAME records, each the last's target */
+             1];                    /* all but the last are CNAME records, each the last's target */
+    char label[NAME_LABEL_MAX + 1]; /* set only if the host is_unknown */
 };
 
 /* Finds the answer (RFC 1034, 4.3.2; RFC 4592 for wildcards). */
@@ -39,6 +42,9 @@ void answer_find(const struct dns_table *table, const struct question *question,
 
 /* Makes it a failure instead: SERVFAIL with an extended error. */
 void answer_fail(struct answer *answer, const struct extended_error *extended);
+
+/* Makes it "no such name" instead. For one that has no data at a name that is_unknown. */
+void answer_deny(struct answer *answer);
 
 /* Turns the query in `packet` into its response, in place: the question is already where it has to
  * be. The response is at most `limit` bytes, which must be at least DNS_UDP_SIZE_MIN, and for which

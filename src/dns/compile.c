@@ -324,18 +324,30 @@ static int write_rrsets(struct draft *draft, const struct draft_name *at, struct
 
 /* --- nodes --- */
 
+/* The host of a wildcard, which is not that of its own name: "*" itself has no machine. */
+static uint32_t compile_host(struct compiler *compiler, struct dns_host *host)
+{
+    uint32_t place = block_add(compiler, sizeof host, TABLE_UNIT);
+    if (place != 0)
+        memcpy(block_at(compiler, place), &host, sizeof host);
+    return place;
+}
+
 /* Fills in what a node knows of its surroundings. */
 static int link_node(struct compiler *compiler, const struct draft_name *at, uint32_t place)
 {
     struct draft *draft = compiler->draft;
     const struct draft_name *apex = draft->apexes[at->zone];
-    uint32_t referral = 0;
+    uint32_t referral = 0, instances = 0;
+    bool wildcard = at->service && config_is_wildcard(at->service);
     if (at->flags & DRAFT_DELEGATION && (referral = compile_referral(compiler, at)) == 0)
+        return -1;
+    if (wildcard && (instances = compile_host(compiler, at->host)) == 0)
         return -1;
 
     struct node *node = block_at(compiler, place);
     node->negative = apex->negative;
-    node->host = at->host;
+    node->host = wildcard ? NULL : at->host;
     if (at->flags & DRAFT_DELEGATION) {
         node->flags |= NODE_DELEGATION;
         node->referral = referral;
@@ -343,6 +355,9 @@ static int link_node(struct compiler *compiler, const struct draft_name *at, uin
         uint32_t zone = draft_zone_of(draft, name_parent(at->name));
         if (zone != DRAFT_NO_ZONE)
             node->parent = draft->apexes[zone]->negative;
+    } else if (wildcard) {
+        node->flags |= NODE_INSTANCES;
+        node->instances = instances;
     }
     if (draft_record(at, DNS_TYPE_CNAME))
         node->flags |= NODE_ALIAS;

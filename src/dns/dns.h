@@ -42,13 +42,18 @@ struct dns_host {
     _Atomic uint64_t last_query; /* clock_now_coarse() of the last query that counts, up to 50 ms
                                     late; 0: none yet */
     void *owner;                 /* the caller's */
+
+    /* Of a wildcard that has a machine for each label; NULL: any other. Such a host is never
+     * wanted itself; its disposition DNS_NO_RESOURCES says that no instance can be added now. */
+    struct dns_instances *instances;
+    bool is_sparse; /* not every label can have an instance: whether one can is always asked */
 };
 
 /* Why a host became wanted. Valid during the callback only. */
 struct dns_want {
     struct endpoint client;
     char name[CONFIG_NAME_TEXT_MAX]; /* as asked, without its last dot, lower case */
-    uint16_t type;                   /* 1 (A) or 28 (AAAA) */
+    uint16_t type;                   /* 1 (A) or 28 (AAAA); others for unknown instances only */
     uint64_t moment;                 /* clock_now() when the query was read */
 };
 
@@ -56,6 +61,47 @@ struct dns_want {
  * until the owner clears `wanted`). The answer is sent after the call; it must not block. */
 typedef void dns_wanted_function(void *argument, struct dns_host *host,
                                  const struct dns_want *want);
+
+/* --- the instances of wildcards --- */
+
+/* The instances of one wildcard, by label. One thread adds and removes them; workers find them
+ * meanwhile. */
+struct dns_instances;
+
+/* For about `most` of them. NULL if memory is exhausted. */
+struct dns_instances *dns_instances_new(size_t most);
+/* Frees it with all that are in it; when no worker uses it any more. */
+void dns_instances_free(struct dns_instances *instances);
+
+/* An instance with the addresses and TTL of `service`, under a label in lower case: its host, all
+ * of which is zero. NULL if memory is exhausted. */
+struct dns_host *dns_instance_new(const struct config_service *service, const char *label);
+/* Of one that was never added, or that no worker sees any more. */
+void dns_instance_free(struct dns_host *instance);
+
+/* Adds an instance whose host has been set. */
+void dns_instances_add(struct dns_instances *instances, struct dns_host *instance);
+/* Takes one out: no query finds it from now on. It goes to dns_server_retire(). */
+void dns_instances_remove(struct dns_instances *instances, struct dns_host *instance);
+/* The host of the label's instance, or NULL. For the thread that adds and removes. */
+struct dns_host *dns_instances_find(const struct dns_instances *instances, const char *label);
+
+/* Called on worker number `worker` when a query finds that `wildcard` has no instance of that label
+ * and might get one: for A and AAAA, and if the host is sparse for any type. The query is kept
+ * until dns_server_tell() is called for it. Not called while too many wait for that already. Must
+ * not block. */
+typedef void dns_unknown_function(void *argument, struct dns_host *wildcard, const char *label,
+                                  unsigned worker, const struct dns_want *want);
+
+/* Called on any thread: no worker sees the instance any more, or will say that it is wanted. */
+typedef void dns_retired_function(void *argument, struct dns_host *instance);
+
+enum dns_label_fate {
+    DNS_LABEL_ADDED,        /* there is an instance now: the query is answered anew */
+    DNS_LABEL_EMPTY,        /* it could have one, but not for this query: no such data */
+    DNS_LABEL_MISSING,      /* it can have none: there is no such name */
+    DNS_LABEL_NO_RESOURCES, /* SERVFAIL, as for DNS_NO_RESOURCES */
+};
 
 /* Compiled answers; immutable. */
 struct dns_table;
@@ -87,8 +133,10 @@ struct dns_server_options {
     size_t listen_count;
     const struct dns_sockets *sockets; /* workers * listen_count: those of worker 0 first */
     dns_wanted_function *wanted;
-    void *argument;           /* for wanted */
-    unsigned tcp_connections; /* at most, for each worker; 0: 256 */
+    dns_unknown_function *unknown; /* NULL: no host has instances */
+    dns_retired_function *retired; /* likewise */
+    void *argument;                /* for all of them */
+    unsigned tcp_connections;      /* at most, for each worker; 0: 256 */
     uint64_t tcp_idle; /* close a silent TCP connection after this; 0: 10 s (RFC 7766, 6.2.3) */
     uint64_t keep;     /* give up on a query that is kept for a host after this; 0: 30 s */
 };
@@ -109,6 +157,15 @@ void dns_server_swap(struct dns_server *server, struct dns_table *table);
  * disposition. Set the disposition first, so that no query is kept afterwards. From any thread;
  * returns at once. */
 void dns_server_release(struct dns_server *server, struct dns_host *host, bool ready);
+
+/* Answers the queries of a worker that are kept for an unknown label. From any thread; returns at
+ * once. */
+void dns_server_tell(struct dns_server *server, unsigned worker, struct dns_host *wildcard,
+                     const char *label, enum dns_label_fate fate);
+
+/* Calls `retired` for an instance that has been removed, once no worker sees it any more; queries
+ * that are still kept for it are answered with SERVFAIL. At the latest when the server stops. */
+void dns_server_retire(struct dns_server *server, struct dns_host *instance);
 
 /* Stops the workers, closes the sockets, frees everything. */
 void dns_server_stop(struct dns_server *server);

@@ -6,9 +6,12 @@
 #define LAST_QUERY_GRAIN (50 * NANOSECONDS_PER_MILLISECOND)
 
 /* Codes of RFC 8914, section 4; it has none for a lack of resources. */
-enum { EXTENDED_OTHER = 0, EXTENDED_NOT_READY = 14 };
+enum { EXTENDED_OTHER = 0, EXTENDED_NOT_READY = 14, EXTENDED_PROHIBITED = 18 };
 
-static const struct extended_error no_resources = {EXTENDED_OTHER, "no room for another machine"};
+const struct extended_error host_error_no_resources = {EXTENDED_OTHER,
+                                                       "no room for another machine"};
+static const struct extended_error prohibited = {EXTENDED_PROHIBITED,
+                                                 "not known, and not for this client to start"};
 static const struct extended_error failed = {EXTENDED_NOT_READY, "the machine did not start"};
 const struct extended_error host_error_too_many = {EXTENDED_OTHER, "too many queries are waiting"};
 const struct extended_error host_error_timeout = {EXTENDED_NOT_READY, "the machine is not ready"};
@@ -17,7 +20,7 @@ const struct extended_error host_error_gone = {EXTENDED_OTHER, "the configuratio
 const struct extended_error *host_error(const struct dns_host *host)
 {
     uint8_t disposition = atomic_load_explicit(&host->disposition, memory_order_acquire);
-    return disposition == DNS_NO_RESOURCES ? &no_resources : &failed;
+    return disposition == DNS_NO_RESOURCES ? &host_error_no_resources : &failed;
 }
 
 /* Does summon_from let this client count? */
@@ -34,14 +37,20 @@ static bool counts(const struct dns_host *host, const struct sockaddr *client)
     return false;
 }
 
+struct dns_want host_want(const struct question *question, const struct sockaddr *client)
+{
+    struct dns_want want = {.type = question->type, .moment = clock_now()};
+    endpoint_from_sockaddr(client, &want.client);
+    name_to_text(question->name, want.name, sizeof want.name);
+    return want;
+}
+
 static void want(struct dns_host *host, const struct question *question,
                  const struct sockaddr *client, const struct host_observer *observer)
 {
     if (atomic_exchange_explicit(&host->wanted, true, memory_order_acq_rel))
         return;
-    struct dns_want want = {.type = question->type, .moment = clock_now()};
-    endpoint_from_sockaddr(client, &want.client);
-    name_to_text(question->name, want.name, sizeof want.name);
+    struct dns_want want = host_want(question, client);
     observer->wanted(observer->argument, host, &want);
 }
 
@@ -72,4 +81,21 @@ enum host_verdict host_ask(struct answer *answer, const struct question *questio
         return HOST_SEND;
     }
     return HOST_SEND;
+}
+
+enum host_verdict host_ask_unknown(struct answer *answer, const struct question *question,
+                                   const struct sockaddr *client)
+{
+    const struct dns_host *host = answer->host;
+    bool is_address = question->type == DNS_TYPE_A || question->type == DNS_TYPE_AAAA;
+    if (!counts(host, client)) {
+        answer_fail(answer, &prohibited);
+        return HOST_SEND;
+    }
+    if (is_address &&
+        atomic_load_explicit(&host->disposition, memory_order_acquire) == DNS_NO_RESOURCES) {
+        answer_fail(answer, &host_error_no_resources);
+        return HOST_SEND;
+    }
+    return HOST_UNKNOWN;
 }

@@ -9,9 +9,17 @@
 struct pending *pending_new(struct worker *worker, uint64_t keep);
 void pending_free(struct pending *pending);
 
-/* Keeps a query, unless it is there already (a retransmission). False: there is no room. */
+/* Keeps a query, unless it is there already (a retransmission), for the host of its answer; for one
+ * that is unknown it asks what becomes of the label. False: there is no room. */
 bool pending_keep(struct pending *pending, const struct question *question, const uint8_t *packet,
-                  const struct peer *peer, struct dns_host *host, enum host_verdict until);
+                  const struct peer *peer, const struct answer *answer, enum host_verdict until);
+
+/* Answers those that wait to know of the wildcard's label, or has them wait for its instance. */
+void pending_tell(struct pending *pending, struct dns_host *wildcard, const char *label,
+                  enum dns_label_fate fate);
+
+/* Answers those that are kept for an instance that has been removed. */
+void pending_retire(struct pending *pending, struct dns_host *instance);
 
 /* Answers those that wait for the host. */
 void pending_release(struct pending *pending, struct dns_host *host, bool ready);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "dns/instances.h"
 #include "dns/worker.h"
 
 struct dns_server {
@@ -51,7 +52,7 @@ static int start(struct dns_server *server, const struct dns_server_options *opt
 {
     for (unsigned i = 0; i < options->workers; i++) {
         struct worker *worker = worker_new(
-            server, options, options->sockets + i * options->listen_count, server->table, error);
+            server, i, options, options->sockets + i * options->listen_count, server->table, error);
         if (!worker) {
             close_rest(options, i + 1);
             return -1;
@@ -113,6 +114,21 @@ void dns_server_release(struct dns_server *server, struct dns_host *host, bool r
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_order(server->workers[i],
                      (struct order){.type = ORDER_RELEASE, .host = host, .ready = ready});
+}
+
+void dns_server_tell(struct dns_server *server, unsigned worker, struct dns_host *wildcard,
+                     const char *label, enum dns_label_fate fate)
+{
+    struct order order = {.type = ORDER_TELL, .host = wildcard, .fate = fate};
+    strncpy(order.label, label, sizeof order.label - 1);
+    worker_order(server->workers[worker], order);
+}
+
+void dns_server_retire(struct dns_server *server, struct dns_host *host)
+{
+    atomic_store(&instance_of(host)->users, server->worker_count);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_order(server->workers[i], (struct order){.type = ORDER_RETIRE, .host = host});
 }
 
 void dns_server_stop(struct dns_server *server)

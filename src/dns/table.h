@@ -37,6 +37,7 @@ struct rrset {
 enum node_flags {
     NODE_DELEGATION = 1, /* the zone ends here: `referral` */
     NODE_ALIAS = 2,      /* has a CNAME record */
+    NODE_INSTANCES = 4,  /* a wildcard whose labels have machines of their own: `instances` */
 };
 
 /* A name; its RRsets' table, its folded name and its records follow. */
@@ -44,9 +45,10 @@ struct node {
     struct dns_host *host; /* NULL: not a service's */
     uint32_t negative;     /* place of the zone's SOA tail */
     union {
-        uint32_t referral; /* of a delegation: place of its tail */
-        uint32_t parent;   /* of an apex: place of the SOA tail of the zone around, if that is ours
-                              too: it answers for DS (RFC 4035, 3.1.4.1) */
+        uint32_t referral;  /* of a delegation: place of its tail */
+        uint32_t parent;    /* of an apex: place of the SOA tail of the zone around, if that is ours
+                               too: it answers for DS (RFC 4035, 3.1.4.1) */
+        uint32_t instances; /* of a wildcard: place of the pointer to its host */
     };
     uint32_t wildcard; /* place of the node "*" below this one; 0: none */
     uint16_t rrset_count;

@@ -10,6 +10,7 @@
 #include "common/descriptor.h"
 #include "common/log.h"
 #include "dns/forward.h"
+#include "dns/instances.h"
 #include "dns/pending.h"
 #include "dns/server.h"
 #include "dns/tcp.h"
@@ -58,6 +59,14 @@ size_t worker_write_answer(struct worker *worker, const struct answer *answer,
     return length;
 }
 
+enum host_verdict worker_ask(struct worker *worker, struct answer *answer,
+                             const struct question *question, const struct sockaddr *client)
+{
+    if (answer->is_unknown)
+        return host_ask_unknown(answer, question, client);
+    return host_ask(answer, question, client, worker->now, &worker->observer);
+}
+
 size_t worker_answer(struct worker *worker, const struct question *question, uint8_t *packet,
                      const struct peer *peer)
 {
@@ -65,11 +74,9 @@ size_t worker_answer(struct worker *worker, const struct question *question, uin
     count(&worker->counters.queries[type_counter(question->type)][peer->udp ? DNS_UDP : DNS_TCP]);
     answer_find(worker->table, question, &answer);
     if (answer.host) {
-        struct dns_host *host = answer.host;
-        enum host_verdict verdict =
-            host_ask(&answer, question, peer->address, worker->now, &worker->observer);
+        enum host_verdict verdict = worker_ask(worker, &answer, question, peer->address);
         if (verdict != HOST_SEND) {
-            if (pending_keep(worker->pending, question, packet, peer, host, verdict))
+            if (pending_keep(worker->pending, question, packet, peer, &answer, verdict))
                 return 0;
             answer_fail(&answer, &host_error_too_many);
         }
@@ -112,11 +119,24 @@ static struct order *take_orders(struct inbox *inbox)
     return first;
 }
 
+static void retire(const struct worker *worker, struct dns_host *instance)
+{
+    if (instance_unuse(instance_of(instance)))
+        worker->retired(worker->observer.argument, instance);
+}
+
 static void obey(struct worker *worker, const struct order *order)
 {
     switch (order->type) {
     case ORDER_RELEASE:
         pending_release(worker->pending, order->host, order->ready);
+        break;
+    case ORDER_TELL:
+        pending_tell(worker->pending, order->host, order->label, order->fate);
+        break;
+    case ORDER_RETIRE:
+        pending_retire(worker->pending, order->host);
+        retire(worker, order->host);
         break;
     case ORDER_SWAP:
         worker->table = order->table;
@@ -204,7 +224,8 @@ static void close_sockets(const struct dns_sockets *sockets, size_t from, size_t
     }
 }
 
-struct worker *worker_new(struct dns_server *server, const struct dns_server_options *options,
+struct worker *worker_new(struct dns_server *server, unsigned number,
+                          const struct dns_server_options *options,
                           const struct dns_sockets *sockets, const struct dns_table *table,
                           struct error *error)
 {
@@ -218,6 +239,9 @@ struct worker *worker_new(struct dns_server *server, const struct dns_server_opt
     memset(worker, 0, sizeof *worker);
     worker->table = table;
     worker->server = server;
+    worker->number = number;
+    worker->unknown = options->unknown;
+    worker->retired = options->retired;
     worker->observer = (struct host_observer){options->wanted, options->argument};
     worker->inbox.wake = -1;
     worker->inbox.last = &worker->inbox.first;
@@ -257,6 +281,8 @@ void worker_free(struct worker *worker)
     descriptor_close(&worker->inbox.wake);
     for (struct order *order = take_orders(&worker->inbox); order;) {
         struct order *next = order->next;
+        if (order->type == ORDER_RETIRE)
+            retire(worker, order->host);
         free(order);
         order = next;
     }

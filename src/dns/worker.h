@@ -46,12 +46,14 @@ struct peer {
 };
 
 /* What other threads ask of a worker. */
-enum order_type { ORDER_RELEASE, ORDER_SWAP, ORDER_STOP };
+enum order_type { ORDER_RELEASE, ORDER_TELL, ORDER_RETIRE, ORDER_SWAP, ORDER_STOP };
 struct order {
     struct order *next;
     enum order_type type;
-    struct dns_host *host; /* ORDER_RELEASE */
-    bool ready;
+    struct dns_host *host;    /* ORDER_RELEASE; ORDER_TELL: the wildcard's; ORDER_RETIRE */
+    bool ready;               /* ORDER_RELEASE */
+    enum dns_label_fate fate; /* ORDER_TELL, and the label */
+    char label[NAME_LABEL_MAX + 1];
     const struct dns_table *table; /* ORDER_SWAP */
 };
 
@@ -63,6 +65,9 @@ struct inbox {
 
 struct worker {
     const struct dns_table *table;
+    unsigned number; /* among the server's */
+    dns_unknown_function *unknown;
+    dns_retired_function *retired;
     uint64_t now; /* clock_now_coarse() of this wake-up */
     struct host_observer observer;
     struct event_base *base;
@@ -78,9 +83,10 @@ struct worker {
     _Alignas(CACHE_LINE) struct counters counters;
 };
 
-/* Makes a worker that serves `sockets`, one for each listener, which it owns from then on, also if
- * this fails. */
-struct worker *worker_new(struct dns_server *server, const struct dns_server_options *options,
+/* Makes worker `number`, which serves `sockets`, one for each listener, which it owns from then on,
+ * also if this fails. */
+struct worker *worker_new(struct dns_server *server, unsigned number,
+                          const struct dns_server_options *options,
                           const struct dns_sockets *sockets, const struct dns_table *table,
                           struct error *error);
 
@@ -97,6 +103,10 @@ void worker_order(struct worker *worker, struct order order);
  * Returns the response's length, or 0 if there is none now because the query is kept. */
 size_t worker_answer(struct worker *worker, const struct question *question, uint8_t *packet,
                      const struct peer *peer);
+
+/* What the answer's host says to the query, whose answer it may change. */
+enum host_verdict worker_ask(struct worker *worker, struct answer *answer,
+                             const struct question *question, const struct sockaddr *client);
 
 /* Turns the query in `packet` into its response, in place, and counts it. Returns its length. */
 size_t worker_write_answer(struct worker *worker, const struct answer *answer,

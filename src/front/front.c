@@ -231,6 +231,8 @@ static int start_serving(struct front *front, struct error *error)
                                      .listen_count = config->listen_count,
                                      .sockets = front->dns_sockets,
                                      .wanted = summoner_dns_wanted,
+                                     .unknown = summoner_dns_unknown,
+                                     .retired = summoner_dns_retired,
                                      .argument = front->summoner};
     front->dns = dns_server_start(&dns, front->table, error);
     if (!front->dns)

@@ -182,6 +182,11 @@ void proxy_statistics(const struct proxy *proxy, struct proxy_statistics *statis
 
 /* --- services --- */
 
+void proxy_service_own(struct proxy_service *service, void *owner)
+{
+    service->owner = owner;
+}
+
 struct proxy_service *proxy_service_new(struct proxy *proxy, void *owner)
 {
     struct proxy_service *service = calloc(1, sizeof *service);

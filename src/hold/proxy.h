@@ -43,6 +43,9 @@ void proxy_free(struct proxy *proxy); /* after its services */
  * exhausted. */
 struct proxy_service *proxy_service_new(struct proxy *proxy, void *owner);
 
+/* Gives it to another owner, who is told from now on; NULL: to nobody, while it refuses all. */
+void proxy_service_own(struct proxy_service *service, void *owner);
+
 /* Listens: takes over `descriptor`, a listening non-blocking TCP socket; what it accepts goes to
  * the machine's `port`. `endpoint` is for log lines. Returns 0, or -1 with errno; the descriptor is
  * closed then. */

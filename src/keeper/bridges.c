@@ -307,7 +307,7 @@ int bridges_open_machine(struct bridges *bridges, const struct config_service *s
     if (find_bridge(bridges, service->network, &bridge, error) != 0)
         return -1;
     device_machine_name(bridges->run_directory, record, device);
-    device_machine_host_mac(service->network->name, service->name, mac);
+    device_service_host_mac(service, mac);
     struct netlink_change change = {.mac = mac,
                                     .mtu = bridge.mtu,
                                     .alias =

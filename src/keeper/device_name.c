@@ -37,6 +37,27 @@ void device_machine_host_mac(const char *network, const char *service, uint8_t m
     make_mac(0xfe, network, service, mac);
 }
 
+/* What tells a service's machine from others of its network. */
+static const char *identity_of(const struct config_service *service, char text[ADDRESS_TEXT_SIZE])
+{
+    return config_is_instance(service) ? address_format(&service->addresses[0], text)
+                                       : service->name;
+}
+
+void device_service_mac(const struct config_service *service, uint8_t mac[MAC_SIZE])
+{
+    char text[ADDRESS_TEXT_SIZE];
+    device_machine_mac(service->network ? service->network->name : "", identity_of(service, text),
+                       mac);
+}
+
+void device_service_host_mac(const struct config_service *service, uint8_t mac[MAC_SIZE])
+{
+    char text[ADDRESS_TEXT_SIZE];
+    device_machine_host_mac(service->network ? service->network->name : "",
+                            identity_of(service, text), mac);
+}
+
 /* No service has the empty name. */
 void device_port_mac(const char *network, uint8_t mac[MAC_SIZE])
 {

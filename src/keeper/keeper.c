@@ -145,7 +145,7 @@ static void received(void *argument, const struct message *message, int descript
         take_listen(keeper, message);
         break;
     case MESSAGE_START:
-        keeper_machine_start(keeper, message->service, message->serial);
+        keeper_machine_start(keeper, message->service, message->serial, &message->start.place);
         break;
     case MESSAGE_STOP:
         keeper_machine_stop(keeper, message->service, message->serial,

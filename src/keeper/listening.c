@@ -41,11 +41,26 @@ static void allow(struct listening *listening, const struct address *address, ui
     allowed->stream = stream;
 }
 
+struct address_list {
+    const struct address *first;
+    size_t count;
+};
+
+/* Those of a wildcard are of all the instances that it may have. */
+static struct address_list addresses_of(const struct config_service *service)
+{
+    const struct config_places *places = service->places;
+    if (places)
+        return (struct address_list){places->addresses,
+                                     (size_t)places->count * places->address_count};
+    return (struct address_list){service->addresses, service->address_count};
+}
+
 static size_t count_endpoints(const struct config *config)
 {
     size_t count = config->listen_count * 2 + 1;
     for (size_t i = 0; i < config->service_count; i++)
-        count += (size_t)config->services[i].address_count * config->services[i].port_count;
+        count += addresses_of(&config->services[i]).count * config->services[i].port_count;
     return count;
 }
 
@@ -54,9 +69,10 @@ static void allow_service(struct listening *listening, const struct config_servi
 {
     if (service->network && service->network->type == CONFIG_NETWORK_BRIDGE)
         return;
-    for (unsigned i = 0; i < service->address_count; i++)
+    struct address_list addresses = addresses_of(service);
+    for (size_t i = 0; i < addresses.count; i++)
         for (unsigned j = 0; j < service->port_count; j++)
-            allow(listening, &service->addresses[i], service->ports[j].listen, true);
+            allow(listening, &addresses.first[i], service->ports[j].listen, true);
 }
 
 int listening_reload(struct listening *listening, const struct config *config)

@@ -81,6 +81,7 @@ static struct message about(const struct machine *machine, enum message_type typ
     memcpy(message.machine.token, machine->token, sizeof machine->token);
     message.machine.ready_rule = machine->ready_rule;
     message.machine.ready_port = machine->ready_port;
+    message.machine.place = machine->place;
     message.machine.started = machine->started;
     return message;
 }
@@ -119,6 +120,49 @@ void keeper_machine_list(struct keeper *keeper)
         }
 }
 
+/* --- services --- */
+
+struct found_service {
+    const struct config_service *service; /* NULL: none */
+    struct config_service *instance;      /* the same, to be freed, if it is one; else NULL */
+};
+
+/* The front names an instance of a wildcard and its addresses, and no more: what machine it has,
+ * and whether there may be one, says the keeper's own configuration. */
+static struct config_service *find_instance(const struct keeper *keeper, const char *name,
+                                            const struct message_place *place, struct error *error)
+{
+    char label[CONFIG_LABEL_MAX + 1];
+    const struct config_service *wildcard = config_find_wildcard(keeper->config, name, label);
+    if (!wildcard || strcmp(name + strlen(label), wildcard->name + 1) != 0) {
+        error_set(error, "the keeper's configuration has no such service");
+        return NULL;
+    }
+    long number = config_find_place(wildcard->places, place->addresses, place->count);
+    if (number < 0) {
+        error_set(error, "the keeper's configuration has no such addresses for it");
+        return NULL;
+    }
+    return config_instance_new(wildcard, label, (uint32_t)number, error);
+}
+
+/* As the configuration has it now; `place` says whether it is an instance. */
+static struct found_service find_service(const struct keeper *keeper, const char *name,
+                                         const struct message_place *place, struct error *error)
+{
+    struct found_service found = {0};
+    if (place->count > 0) {
+        found.service = found.instance = find_instance(keeper, name, place, error);
+        return found;
+    }
+    const struct config_service *service = config_find_service(keeper->config, name);
+    if (service && strcmp(service->name, name) == 0 && !config_is_wildcard(service))
+        found.service = service;
+    else
+        error_set(error, "the keeper's configuration has no such service");
+    return found;
+}
+
 /* --- use --- */
 
 static void forget_traffic(struct machine *machine)
@@ -142,7 +186,7 @@ static void watch_traffic(struct machine *machine, const struct config_service *
 {
     struct error error;
     uint8_t mac[MAC_SIZE];
-    device_machine_mac(service->network->name, service->name, mac);
+    device_service_mac(service, mac);
     machine->traffic = traffic_begin(machine->keeper->base, service, machine->device, mac, answered,
                                      machine, &error);
     if (!machine->traffic)
@@ -151,14 +195,10 @@ static void watch_traffic(struct machine *machine, const struct config_service *
                     machine->name, error.text);
 }
 
-/* It is about to run: what it is used for, and when it first answers. */
-static void begin_traffic(struct machine *machine, bool await_answer)
+static void begin_traffic_of(struct machine *machine, const struct config_service *service,
+                             bool await_answer)
 {
     static const uint8_t no_token[MESSAGE_TOKEN_SIZE];
-    const struct config_service *service =
-        config_find_service(machine->keeper->config, machine->name);
-    if (!machine->device[0] || !service || !service->network)
-        return;
     /* It does not tell whose use it is. */
     machine->tells_use = service->summon_from_count == 0 &&
                          memcmp(machine->token, no_token, sizeof machine->token) != 0;
@@ -166,6 +206,19 @@ static void begin_traffic(struct machine *machine, bool await_answer)
         watch_traffic(machine, service);
     if (machine->traffic && await_answer)
         traffic_await_answer(machine->traffic);
+}
+
+/* It is about to run: what it is used for, and when it first answers. */
+static void begin_traffic(struct machine *machine, bool await_answer)
+{
+    struct error error;
+    if (!machine->device[0])
+        return;
+    struct found_service found =
+        find_service(machine->keeper, machine->name, &machine->place, &error);
+    if (found.service && found.service->network)
+        begin_traffic_of(machine, found.service, await_answer);
+    free(found.instance);
 }
 
 void keeper_machine_look(struct keeper *keeper, const char *name, uint32_t serial)
@@ -186,7 +239,8 @@ static void settle(struct machine *machine)
         backends_settled(keeper);
 }
 
-static void start_new(struct keeper *keeper, const struct config_service *service, uint32_t serial)
+static void start_new(struct keeper *keeper, const struct config_service *service, uint32_t serial,
+                      const struct message_place *place)
 {
     struct error error;
     const struct backend *backend = backend_of(service->backend);
@@ -196,6 +250,7 @@ static void start_new(struct keeper *keeper, const struct config_service *servic
                  backend ? "memory is exhausted" : "this jitsud was built without its backend");
         return;
     }
+    machine->place = *place;
     machine->shutdown_timeout = service->shutdown_timeout;
     machine->started = clock_wall();
     keeper->starting++;
@@ -204,10 +259,11 @@ static void start_new(struct keeper *keeper, const struct config_service *servic
 }
 
 /* The front asks for a machine that exists: it is never started twice. */
-static void start_known(struct machine *machine, uint32_t serial)
+static void start_known(struct machine *machine, uint32_t serial, const struct message_place *place)
 {
     if (machine->stopping || machine->adopting) {
         machine->next_serial = serial;
+        machine->next_place = *place;
         return;
     }
     machine->serial = serial;
@@ -223,19 +279,21 @@ static void start_known(struct machine *machine, uint32_t serial)
     }
 }
 
-void keeper_machine_start(struct keeper *keeper, const char *name, uint32_t serial)
+void keeper_machine_start(struct keeper *keeper, const char *name, uint32_t serial,
+                          const struct message_place *place)
 {
+    struct error error;
     struct machine *machine = find(keeper, name);
     if (machine) {
-        start_known(machine, serial);
+        start_known(machine, serial, place);
         return;
     }
-    const struct config_service *service = config_find_service(keeper->config, name);
-    if (service && strcmp(service->name, name) == 0)
-        start_new(keeper, service, serial);
+    struct found_service found = find_service(keeper, name, place, &error);
+    if (found.service)
+        start_new(keeper, found.service, serial, place);
     else
-        send_end(keeper, MESSAGE_FAILED, name, serial, false,
-                 "the keeper's configuration has no such service");
+        send_end(keeper, MESSAGE_FAILED, name, serial, false, error.text);
+    free(found.instance);
 }
 
 void keeper_machine_seen_ready(struct keeper *keeper, const char *name, uint32_t serial)
@@ -334,6 +392,7 @@ void keeper_machine_gone(struct machine *machine, const char *why)
     struct keeper *keeper = machine->keeper;
     char name[CONFIG_NAME_TEXT_MAX];
     uint32_t next_serial = machine->next_serial;
+    struct message_place next_place = machine->next_place;
 
     memcpy(name, machine->name, sizeof name);
     if (!machine->adopting) {
@@ -346,7 +405,7 @@ void keeper_machine_gone(struct machine *machine, const char *why)
     forget(machine);
     keeper_synchronise(keeper);
     if (next_serial)
-        keeper_machine_start(keeper, name, next_serial);
+        keeper_machine_start(keeper, name, next_serial, &next_place);
 }
 
 struct machine *keeper_machine_adopt(struct keeper *keeper, const struct backend *backend,
@@ -371,7 +430,7 @@ void keeper_machine_adopted(struct machine *machine)
     end_adoption(machine);
     keeper_synchronise(machine->keeper);
     if (next_serial)
-        start_known(machine, next_serial);
+        start_known(machine, next_serial, &machine->next_place);
 }
 
 /* --- the console --- */

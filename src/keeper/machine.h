@@ -20,7 +20,8 @@ struct machine {
 
     char name[CONFIG_NAME_TEXT_MAX]; /* its service's */
     uint32_t serial;
-    uint32_t next_serial; /* of a START that came while it is being stopped; 0: none */
+    uint32_t next_serial;            /* of a START that came while it is being stopped; 0: none */
+    struct message_place next_place; /* likewise */
     bool spawned, ready;
     bool suspending, suspended;
     bool stopping;  /* on the front's behalf; its end has been asked for */
@@ -35,6 +36,7 @@ struct machine {
     uint8_t forward_count;
     struct message_forward forwards[CONFIG_PORTS_MAX];
     uint64_t shutdown_timeout; /* of its service when it was started */
+    struct message_place place;
 
     /* The network device in the host by which a bridge sends it frames, known when it is spawned or
      * adopted; "": none. */
@@ -49,7 +51,9 @@ struct machine {
 
 /* --- what the front asks --- */
 
-void keeper_machine_start(struct keeper *keeper, const char *service, uint32_t serial);
+/* START. The service, or the wildcard that it is an instance of, must be configured. */
+void keeper_machine_start(struct keeper *keeper, const char *service, uint32_t serial,
+                          const struct message_place *place);
 void keeper_machine_stop(struct keeper *keeper, const char *service, uint32_t serial,
                          enum config_stop mode);
 

@@ -35,6 +35,8 @@ size_t message_size(const struct message *message)
         return UNTIL(listen);
     case MESSAGE_STOP:
         return UNTIL(stop);
+    case MESSAGE_START:
+        return UNTIL(start);
     case MESSAGE_RELOAD:
         return UNTIL(reload);
     case MESSAGE_PORT:
@@ -60,7 +62,7 @@ size_t message_size(const struct message *message)
         return UNTIL(use);
     case MESSAGE_FIRST_BYTE:
         return UNTIL(first_byte);
-    default: /* START, SEEN_READY, LOOK and SYNCHRONISED have nothing more */
+    default: /* SEEN_READY, LOOK and SYNCHRONISED have nothing more */
         return UNTIL(service);
     }
 }
@@ -94,12 +96,22 @@ static bool is_ended(const char *text, size_t size)
     return memchr(text, '\0', size) != NULL;
 }
 
-static bool is_endpoint(const struct endpoint *endpoint)
+static bool is_address(const struct address *address)
 {
     static const uint8_t zeroes[12];
-    if (endpoint->address.family == AF_INET)
-        return memcmp(endpoint->address.bytes + 4, zeroes, sizeof zeroes) == 0;
-    return endpoint->address.family == AF_INET6;
+    if (address->family == AF_INET)
+        return memcmp(address->bytes + 4, zeroes, sizeof zeroes) == 0;
+    return address->family == AF_INET6;
+}
+
+static bool is_place(const struct message_place *place)
+{
+    if (place->count > CONFIG_PLACE_ADDRESSES_MAX)
+        return false;
+    for (size_t i = 0; i < place->count; i++)
+        if (!is_address(&place->addresses[i]))
+            return false;
+    return true;
 }
 
 /* Is the part that belongs to the type in order? */
@@ -107,10 +119,12 @@ static bool body_is_valid(const struct message *message)
 {
     switch (message->type) {
     case MESSAGE_LISTEN:
-        return is_endpoint(&message->listen.endpoint) && is_bool(&message->listen.stream) &&
+        return is_address(&message->listen.endpoint.address) && is_bool(&message->listen.stream) &&
                is_bool(&message->listen.reuse_port);
     case MESSAGE_STOP:
         return message->stop.mode <= CONFIG_STOP_SUSPEND;
+    case MESSAGE_START:
+        return is_place(&message->start.place);
     case MESSAGE_PORT:
         return message->port.network[0] != '\0' &&
                is_ended(message->port.network, sizeof message->port.network);
@@ -129,7 +143,8 @@ static bool body_is_valid(const struct message *message)
                message->machine.pid >= 0 && message->machine.forward_count <= CONFIG_PORTS_MAX &&
                is_ended(message->machine.domain, sizeof message->machine.domain) &&
                message->machine.ready_rule <= CONFIG_READY_AFTER &&
-               isfinite(message->machine.started) && message->machine.started >= 0;
+               is_place(&message->machine.place) && isfinite(message->machine.started) &&
+               message->machine.started >= 0;
     case MESSAGE_FAILED:
     case MESSAGE_EXITED:
         return is_bool(&message->end.asked_for) &&

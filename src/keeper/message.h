@@ -49,6 +49,12 @@ struct message_forward {
     uint16_t host;    /* on 127.0.0.1 */
 };
 
+/* The addresses of an instance of a wildcard. */
+struct message_place {
+    uint8_t count; /* 0: it is no instance */
+    struct address addresses[CONFIG_PLACE_ADDRESSES_MAX];
+};
+
 #define MESSAGE_TEXT_MAX    512
 #define MESSAGE_CONSOLE_MAX 1024
 #define MESSAGE_TOKEN_SIZE  16
@@ -68,6 +74,9 @@ struct message {
         struct {
             uint8_t mode; /* enum config_stop */
         } stop;
+        struct {
+            struct message_place place;
+        } start;
         struct {
             uint64_t
                 digest; /* of the file's content (message_digest): both must have read the same */
@@ -97,10 +106,11 @@ struct message {
             /* Until it is ready, how that is found out, never CONFIG_READY_DEFAULT. On a bridge
              * network the port watches for `arp` and `tcp`, and may for `announce`; it says
              * SEEN_READY. */
-            uint8_t ready_rule;  /* enum config_ready */
-            uint16_t ready_port; /* of `tcp` */
-            double started;      /* MACHINE: seconds since the epoch */
-        } machine;               /* MACHINE, SPAWNED, ENTERED, READY */
+            uint8_t ready_rule;         /* enum config_ready */
+            uint16_t ready_port;        /* of `tcp` */
+            struct message_place place; /* MACHINE */
+            double started;             /* MACHINE: seconds since the epoch */
+        } machine;                      /* MACHINE, SPAWNED, ENTERED, READY */
         struct {
             uint64_t moment;
             bool asked_for;              /* EXITED: by a STOP */

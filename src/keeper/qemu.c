@@ -259,6 +259,7 @@ static int adopt_process(struct qemu *qemu, const char *name, int directory, pid
     attach(process, machine);
     machine->started = record->started;
     machine->shutdown_timeout = record->shutdown_timeout;
+    machine->place = record->place;
     machine->forward_count = record->forward_count;
     memcpy(machine->forwards, record->forwards, sizeof machine->forwards);
     qemu_process_after(process, ADOPTION_LIMIT, adoption_overdue);

@@ -26,7 +26,7 @@ static bool is_on_bridge(const struct config_service *service)
 static const char *machine_mac(const struct config_service *service, char text[MAC_TEXT_SIZE])
 {
     uint8_t mac[MAC_SIZE];
-    device_machine_mac(service->network ? service->network->name : "", service->name, mac);
+    device_service_mac(service, mac);
     return mac_format(mac, text);
 }
 
@@ -55,16 +55,15 @@ static struct address_text address_text(const struct config_service *service, si
 
 static void print_replaced(FILE *stream, const char *text, const struct config_service *service)
 {
-    char mac[MAC_TEXT_SIZE];
+    char mac[MAC_TEXT_SIZE], label[CONFIG_LABEL_MAX + 1];
     struct address_text address = address_text(service, 0);
+    snprintf(label, sizeof label, "%.*s", (int)strcspn(service->name, "."), service->name);
     const struct {
         const char *placeholder, *value;
     } replacements[] = {
-        {"%{name}", service->name},
-        {"%{address}", address.address},
-        {"%{prefixlen}", address.length},
-        {"%{gateway}", address.gateway},
-        {"%{mac}", machine_mac(service, mac)},
+        {"%{name}", service->name},      {"%{label}", label},
+        {"%{address}", address.address}, {"%{prefixlen}", address.length},
+        {"%{gateway}", address.gateway}, {"%{mac}", machine_mac(service, mac)},
     };
     while (*text) {
         size_t step = 0;

@@ -554,6 +554,7 @@ void qemu_process_remember(struct qemu_process *process)
                             .shutdown_timeout = machine->shutdown_timeout,
                             .ready = machine->ready,
                             .suspended = machine->suspended,
+                            .place = machine->place,
                             .forward_count = machine->forward_count};
     snprintf(record.service, sizeof record.service, "%s", machine->name);
     memcpy(record.forwards, machine->forwards, sizeof record.forwards);

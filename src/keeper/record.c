@@ -111,6 +111,16 @@ static json_t *forwards_to_json(const struct record *record)
     return array;
 }
 
+static json_t *place_to_json(const struct record *record)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    json_t *array = json_array();
+    for (unsigned i = 0; i < record->place.count; i++)
+        json_array_append_new(array,
+                              json_string(address_format(&record->place.addresses[i], text)));
+    return array;
+}
+
 #define TOKEN_DIGITS (2 * MESSAGE_TOKEN_SIZE)
 
 static void format_token(const uint8_t token[MESSAGE_TOKEN_SIZE], char text[TOKEN_DIGITS + 1])
@@ -135,11 +145,11 @@ int record_write(int directory, const struct record *record, struct error *error
     char token[TOKEN_DIGITS + 1];
     format_token(record->token, token);
     json_t *object =
-        json_pack("{s:s, s:I, s:f, s:I, s:b, s:b, s:o, s:s, s:s}", "service", record->service,
+        json_pack("{s:s, s:I, s:f, s:I, s:b, s:b, s:o, s:s, s:s, s:o}", "service", record->service,
                   "serial", (json_int_t)record->serial, "started", record->started,
                   "shutdown-timeout", (json_int_t)record->shutdown_timeout, "ready", record->ready,
                   "suspended", record->suspended, "forwards", forwards_to_json(record), "token",
-                  token, "domain", record->domain);
+                  token, "domain", record->domain, "addresses", place_to_json(record));
     char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
     json_decref(object);
     if (!text)
@@ -179,17 +189,31 @@ static int forwards_from_json(const json_t *array, struct record *record)
     return 0;
 }
 
+static int place_from_json(const json_t *array, struct record *record)
+{
+    size_t count = json_array_size(array);
+    if (count > CONFIG_PLACE_ADDRESSES_MAX)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        const char *text = json_string_value(json_array_get(array, i));
+        if (!text || address_parse(text, &record->place.addresses[i]) != 0)
+            return -1;
+    }
+    record->place.count = (uint8_t)count;
+    return 0;
+}
+
 static int from_json(json_t *object, struct record *record)
 {
     const char *service, *token = NULL, *domain = ""; /* an earlier jitsud did not write these */
     json_int_t serial, shutdown_timeout;
-    json_t *forwards;
+    json_t *forwards, *addresses = NULL; /* likewise */
     int ready, suspended;
 
-    if (json_unpack(object, "{s:s, s:I, s:F, s:I, s:b, s:b, s:o, s?s, s?s}", "service", &service,
-                    "serial", &serial, "started", &record->started, "shutdown-timeout",
+    if (json_unpack(object, "{s:s, s:I, s:F, s:I, s:b, s:b, s:o, s?s, s?s, s?o}", "service",
+                    &service, "serial", &serial, "started", &record->started, "shutdown-timeout",
                     &shutdown_timeout, "ready", &ready, "suspended", &suspended, "forwards",
-                    &forwards, "token", &token, "domain", &domain) != 0 ||
+                    &forwards, "token", &token, "domain", &domain, "addresses", &addresses) != 0 ||
         strlen(domain) >= sizeof record->domain ||
         (token && parse_token(token, record->token) != 0) || !service[0] ||
         strlen(service) >= sizeof record->service || serial < 0 || serial > UINT32_MAX ||
@@ -201,7 +225,7 @@ static int from_json(json_t *object, struct record *record)
     record->shutdown_timeout = (uint64_t)shutdown_timeout;
     record->ready = ready;
     record->suspended = suspended;
-    return forwards_from_json(forwards, record);
+    return forwards_from_json(forwards, record) == 0 ? place_from_json(addresses, record) : -1;
 }
 
 int record_parse(const char *text, size_t length, struct record *record, struct error *error)

@@ -30,6 +30,7 @@ struct record {
     struct message_forward forwards[CONFIG_PORTS_MAX];
     uint8_t token[MESSAGE_TOKEN_SIZE]; /* all 0: not known */
     char domain[RECORD_DOMAIN_SIZE];   /* UUID of its Xen domain; "": it has none */
+    struct message_place place;
 };
 
 /* Makes directory `name`, for its owner only, in directory `parent`; what an ended process left

@@ -66,6 +66,7 @@ static void adopt(struct xen_domain *domain, const struct record *record)
     machine->data = domain;
     machine->started = record->started;
     machine->shutdown_timeout = record->shutdown_timeout;
+    machine->place = record->place;
     machine->suspended = domain->state != XEN_RUNNING;
     machine->ready_rule = (uint8_t)domain->rule;
     if (domain->state != XEN_SAVED)

@@ -108,7 +108,7 @@ static int set_network(struct xen_domain *domain, const struct plan *plan, struc
     libxl_device_nic_init(nic);
     nic->devid = 0;
     nic->nictype = LIBXL_NIC_TYPE_VIF;
-    device_machine_mac(network->name, plan->service->name, nic->mac);
+    device_service_mac(plan->service, nic->mac);
     snprintf(domain->bridge, sizeof domain->bridge, "%s", network->bridge);
     if (copy(&nic->bridge, network->bridge, error) != 0)
         return -1;

@@ -467,7 +467,7 @@ int xl_file_suits(const struct xl_file *file, const struct config_service *servi
     if (file->bridge && network && strcmp(file->bridge, network->bridge) != 0)
         problem(&reading, 0, "bridge of 'vif' is %s; expected %s, that of network '%s', or none",
                 file->bridge, network->bridge, network->name);
-    device_machine_mac(network ? network->name : "", service->name, mac);
+    device_service_mac(service, mac);
     if (file->has_mac && memcmp(file->mac, mac, MAC_SIZE) != 0)
         problem(&reading, 0,
                 "mac of 'vif' is another one than jitsud tells others; expected %s, or none",

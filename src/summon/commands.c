@@ -7,9 +7,13 @@ int summoner_start(struct summoner *summoner, struct service *service, struct er
 {
     if (service->state == MACHINE_STARTING || service->state == MACHINE_RUNNING || service->queued)
         return 0;
+    if (service->wildcard)
+        return error_set(error, "a wildcard has no machine itself: name one of its instances");
     if (summoner->stopping_all)
         return error_set(error, "jitsud is stopping all machines");
+    instance_hold(service);
     if (!start_queue_has_room(service)) {
+        service_publish(service);
         start_queue_explain(service, error);
         return -1;
     }
@@ -44,7 +48,8 @@ static void withdraw_wants(struct service *service)
 int summoner_stop(struct summoner *summoner, struct service *service, enum config_stop mode,
                   struct error *error)
 {
-    (void)error;
+    if (service->wildcard)
+        return error_set(error, "a wildcard has no machine itself: name one of its instances");
     service->stopped_by_command = true;
     switch ((enum machine_state)service->state) {
     case MACHINE_OFF:

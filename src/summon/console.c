@@ -57,6 +57,11 @@ static struct console *console_of(struct service *service)
     return console;
 }
 
+bool console_is_followed(const struct service *service)
+{
+    return service->console && !TAILQ_EMPTY(&service->console->subscriptions);
+}
+
 void console_free(struct service *service)
 {
     struct console *console = service->console;

@@ -20,6 +20,8 @@ struct service_counters {
 /* NULL if memory is exhausted: then the event is not counted. */
 static struct service_counters *counters_of(struct service *service)
 {
+    if (service->of)
+        service = service->of;
     struct summoner *summoner = service->summoner;
     if (service->counters)
         return service->counters;

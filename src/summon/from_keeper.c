@@ -56,10 +56,48 @@ static void confirm(struct service *service, const struct message *message)
     }
 }
 
+static bool is_in_place(const struct service *service, const struct message_place *place)
+{
+    const struct config_service *config = service->config;
+    if (!service->of)
+        return true;
+    if (place->count != config->address_count)
+        return false;
+    for (unsigned i = 0; i < place->count; i++)
+        if (!address_equal(&place->addresses[i], &config->addresses[i]))
+            return false;
+    return true;
+}
+
+/* The service of the machine; an instance of a wildcard becomes known by it, in the place that the
+ * machine has the addresses of. */
+static struct service *service_of_machine(struct summoner *summoner, const struct message *message)
+{
+    struct error error;
+    char label[CONFIG_LABEL_MAX + 1];
+    const struct message_place *place = &message->machine.place;
+    struct service *service = summoner_service_of_name(summoner, message->service);
+    struct service *wildcard =
+        service ? NULL : summoner_wildcard_of(summoner, message->service, label);
+    if (!wildcard)
+        return service;
+    long number = config_find_place(wildcard->config->places, place->addresses, place->count);
+    if (number < 0)
+        return NULL;
+    service = instances_make(wildcard, label, number, &error);
+    if (service)
+        remember_instance(service);
+    else
+        log_warning("%s: its machine cannot be adopted: %s", message->service, error.text);
+    return service;
+}
+
 static void machine_reported(struct summoner *summoner, const struct message *message)
 {
-    struct service *service = summoner_service_of_name(summoner, message->service);
-    if (!service)
+    struct service *service = service_of_machine(summoner, message);
+    if (service && !is_in_place(service, &message->machine.place))
+        stop_stranger(summoner, message, "with other addresses than its own");
+    else if (!service)
         stop_stranger(summoner, message, "of a service that is not configured");
     else if (service->run && service->run->serial == message->serial)
         confirm(service, message);
@@ -72,13 +110,11 @@ static void machine_reported(struct summoner *summoner, const struct message *me
 
 static void start_again(struct service *service)
 {
-    struct machine_run *run = service->run;
-    struct message message = message_make(MESSAGE_START, run->serial, service->config->name);
     log_info("%s: starting it again: the keeper restarted before the machine was ready",
              service->config->name);
-    run->reported = true;
+    service->run->reported = true;
     holding_gone(service);
-    summoner_send(service->summoner, &message);
+    machine_send_start(service);
     deadline_set(service, clock_now() + service->config->boot_timeout);
 }
 
@@ -128,10 +164,11 @@ static void note_ended_unseen(const struct service *service)
 static void see_to_all_once(struct summoner *summoner)
 {
     summoner->kept_are_started = true;
-    for (size_t i = 0; i < summoner->service_count; i++) {
-        note_ended_unseen(summoner->services[i]);
-        summoner->services[i]->earlier_serial = 0;
+    for (size_t i = 0; i < summoner_service_count(summoner); i++) {
+        note_ended_unseen(summoner_service(summoner, i));
+        summoner_service(summoner, i)->earlier_serial = 0;
     }
+    remember_no_more(summoner);
     for (size_t i = 0; i < summoner->service_count; i++)
         service_keep(summoner->services[i]);
 }
@@ -143,6 +180,7 @@ static void synchronised(struct summoner *summoner)
     if (!summoner->kept_are_started)
         see_to_all_once(summoner);
     start_queue_run(summoner);
+    labels_run(summoner);
 }
 
 /* --- what happens to machines --- */
@@ -223,6 +261,22 @@ static void of_current_run(struct service *service, const struct message *messag
     }
 }
 
+/* One that has departed may be called like one that is configured now. */
+static struct service *service_of_run(struct summoner *summoner, const struct message *message)
+{
+    struct service *departed;
+    struct service *service = summoner_service_of_name(summoner, message->service);
+    if (service && service->run && service->run->serial == message->serial)
+        return service;
+    TAILQ_FOREACH(departed, &summoner->departed, waiting)
+    {
+        if (departed->run && departed->run->serial == message->serial &&
+            strcmp(departed->config->name, message->service) == 0)
+            return departed;
+    }
+    return service;
+}
+
 void summoner_keeper_message(struct summoner *summoner, const struct message *message)
 {
     if (message->type == MESSAGE_SYNCHRONISED) {
@@ -233,7 +287,7 @@ void summoner_keeper_message(struct summoner *summoner, const struct message *me
         machine_reported(summoner, message);
         return;
     }
-    struct service *service = summoner_service_of_name(summoner, message->service);
+    struct service *service = service_of_run(summoner, message);
     if (service && message->type == MESSAGE_CONSOLE)
         console_add(service, message->console.bytes, message->console.length);
     else if (service && service->run && service->run->serial == message->serial && message->serial)

@@ -185,6 +185,7 @@ void history_add(struct service *service, enum machine_state from, enum machine_
     *transition = (struct transition){
         .number = ++history->count, .time = clock_wall(), .from = from, .to = to};
     strncpy(transition->service, service->config->name, sizeof transition->service - 1);
+    transition->is_of_instance = service->of != NULL;
     strncpy(transition->cause, cause_name(cause), sizeof transition->cause - 1);
     if (reason)
         strncpy(transition->reason, reason, sizeof transition->reason - 1);

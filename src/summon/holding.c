@@ -62,7 +62,7 @@ static struct port_service *make_port_service(struct service *service, struct er
         .ready = PORT_READY_TOLD,
         .hold = config->hold == CONFIG_HOLD_HANDOFF ? PORT_HANDOFF : PORT_DELAY,
     };
-    device_machine_mac(config->network->name, config->name, machine.mac);
+    device_service_mac(config, machine.mac);
     return port_service_new(ports_find(service->summoner, config->network->name), service, &machine,
                             error);
 }
@@ -99,7 +99,7 @@ static void catch_up(struct service *service)
 void holding_open(struct service *service)
 {
     struct error error;
-    if (service->port || service->departed || service->is_moving ||
+    if (service->port || service->departed || service->is_moving || service->wildcard ||
         !is_on_bridge(service->config) ||
         !ports_find(service->summoner, service->config->network->name))
         return;
@@ -349,14 +349,27 @@ bool holding_is_counted(const struct service *service)
            (!has_token(service->run) || !holding_knows_whose(service));
 }
 
+uint64_t holding_handed_over(const struct service *service)
+{
+    return service->handed_over + (service->port ? port_service_handed_over(service->port) : 0);
+}
+
+/* Of a wildcard, with all its instances. */
+static uint64_t handed_over_by(const struct summoner *summoner, const struct service *service)
+{
+    uint64_t count = holding_handed_over(service);
+    for (size_t i = 0; service->wildcard && i < summoner->instance_count; i++)
+        if (summoner->instances[i]->of == service)
+            count += holding_handed_over(summoner->instances[i]);
+    return count;
+}
+
 void summoner_handed_over(const struct summoner *summoner, summoner_handed_over_function *function,
                           void *argument)
 {
     for (size_t i = 0; i < summoner->service_count; i++) {
         const struct service *service = summoner->services[i];
-        uint64_t count = service->handed_over;
-        if (service->port)
-            count += port_service_handed_over(service->port);
+        uint64_t count = handed_over_by(summoner, service);
         if (count > 0)
             function(argument, service->config->name, count);
     }

@@ -18,6 +18,8 @@ static void list_missing(const struct service *service, summoner_listener_functi
                          void *argument)
 {
     const struct config_service *config = service->config;
+    if (service->wildcard)
+        instances_missing_listeners(service, function, argument);
     if (!config->network || config->network->type != CONFIG_NETWORK_USER)
         return;
     for (unsigned a = 0; a < config->address_count; a++)
@@ -50,7 +52,9 @@ static int add_listener(struct service *service, const struct endpoint *endpoint
 int summoner_listen(struct summoner *summoner, const char *name, const struct endpoint *endpoint,
                     uint16_t machine_port, int descriptor)
 {
-    struct service *service = summoner_service_of_name(summoner, name);
+    struct service *service = summoner_configured_or_departed(summoner, name);
+    if (service && service->wildcard)
+        return instances_listen(service, endpoint, machine_port, descriptor);
     if (!service || service->departed) {
         log_debug("%s: no longer configured: not listened for", name);
         close(descriptor);

@@ -124,6 +124,18 @@ void machine_send_stop(struct summoner *summoner, const char *service, uint32_t 
     summoner_send(summoner, &message);
 }
 
+void machine_send_start(struct service *service)
+{
+    const struct config_service *config = service->config;
+    struct message message = message_make(MESSAGE_START, service->run->serial, config->name);
+    if (service->of) {
+        message.start.place.count = config->address_count;
+        memcpy(message.start.place.addresses, config->addresses,
+               config->address_count * sizeof *config->addresses);
+    }
+    summoner_send(service->summoner, &message);
+}
+
 bool machine_describe(struct service *service, const struct message *message)
 {
     struct machine_run *run = service->run;
@@ -152,8 +164,7 @@ void machine_start(struct service *service)
     if (!move(service, EVENT_START))
         return;
     set_serial(run, next_serial(summoner));
-    struct message message = message_make(MESSAGE_START, run->serial, service->config->name);
-    summoner_send(summoner, &message);
+    machine_send_start(service);
 
     run->reported = true;
     run->started = clock_wall();

@@ -8,6 +8,8 @@
  *   remember.c     what goes to the store and comes from it
  *   service.c      one service: made, freed, shown to DNS and to the hold
  *   wants.c        wants from DNS workers and the hold; what becomes of a want
+ *   instances.c    the instances of wildcards: made, forgotten, kept over a reload
+ *   labels.c       what DNS workers ask of labels that have no instance
  *   start_queue.c  limits, the starts that wait for their turn, the services refused
  *   machine.c      what is done at each change of a machine's state
  *   deadlines.c    the moments at which something is due for a service
@@ -51,6 +53,16 @@ struct want_queue {
     struct event *event;
 };
 
+/* What DNS workers ask of labels, oldest first; and the instances that they see no more. */
+struct label_queue {
+    pthread_mutex_t lock;
+    struct label_question *first, **last;
+    struct dns_host **retired;
+    size_t retired_count, retired_capacity;
+    int wake_up; /* eventfd */
+    struct event *event;
+};
+
 /* Services by deadline: a heap, the earliest first. */
 struct deadlines {
     struct service **heap; /* [1] is the first */
@@ -78,6 +90,10 @@ struct summoner {
     struct service **services; /* in the order of config->services */
     struct dns_host **hosts;   /* likewise */
     size_t service_count;
+    struct service **instances; /* of all wildcards, in no order */
+    size_t instance_count;
+    unsigned closed_wildcards;
+    struct service_list forgotten; /* instances that a DNS worker may still see */
     struct proxy *proxy;
     struct bridge_port_list ports;
     struct port_memory *port_memory; /* of all of them */
@@ -103,6 +119,7 @@ struct summoner {
     struct service_list departed;
 
     struct want_queue wants;
+    struct label_queue labels;
     struct deadlines deadlines;
     struct history history;
     struct console_list consoles; /* the one that printed last comes last */
@@ -111,13 +128,20 @@ struct summoner {
     struct prepared_reload reload;
     struct store *store; /* NULL: nothing is remembered */
     bool recalled;       /* what the store had of earlier lives has been added to what is here */
+    struct store_row *recalled_rows; /* until the keeper has said what it has: for instances */
+    size_t recalled_count;
     struct event *use_timer;
 };
 
 /* --- summoner.c --- */
 
-/* The service of that very name, departed ones included; NULL if there is none. */
+/* The service of that very name, instances and departed ones included; NULL if there is none. */
 struct service *summoner_service_of_name(struct summoner *summoner, const char *name);
+/* The same without instances. */
+struct service *summoner_configured_or_departed(struct summoner *summoner, const char *name);
+/* The service of the wildcard that has that name as an instance, known or not; NULL: none has. */
+struct service *summoner_wildcard_of(const struct summoner *summoner, const char *name,
+                                     char label[CONFIG_LABEL_MAX + 1]);
 
 /* A machine has ended or was suspended: was it the last one that somebody waits for? */
 void summoner_machine_ended(struct summoner *summoner);
@@ -133,6 +157,10 @@ void summoner_send(struct summoner *summoner, const struct message *message);
 void remember_while_running(struct summoner *summoner);
 /* The store's file can be read, again or at last. `argument` is the summoner. */
 void remember_again(void *argument);
+/* What was remembered of an instance that has just been adopted. */
+void remember_instance(struct service *instance);
+/* The keeper has said what it has: instances that it has not are not remembered any more. */
+void remember_no_more(struct summoner *summoner);
 /* Remembers what there is to remember, and closes the store. */
 void remember_end(struct summoner *summoner);
 
@@ -158,6 +186,56 @@ void wants_look_for_missed(struct service *service);
 
 /* The machine has gone: does what its end was waited for, or lets the service rest. */
 void service_rest(struct service *service);
+
+/* --- instances.c --- */
+
+/* Of the service of a wildcard: makes and frees what it has for its instances. */
+int instances_open(struct service *service);
+void instances_close(struct service *service);
+
+/* Like summoner_missing_listeners() and summoner_listen() for a wildcard's service. */
+void instances_missing_listeners(const struct service *service,
+                                 summoner_listener_function *function, void *argument);
+int instances_listen(struct service *service, const struct endpoint *endpoint,
+                     uint16_t machine_port, int descriptor);
+
+/* The known instance of a label, or NULL. */
+struct service *instances_find(const struct service *service, const char *label);
+uint32_t instances_known(const struct service *service);
+
+/* Makes it, in that place or, for -1, in the one that has been free longest. NULL with the reason.
+ */
+struct service *instances_make(struct service *service, const char *label, long place,
+                               struct error *error);
+
+/* None can be added now: says so, once, and to DNS, until something changes. */
+void instances_refuse(struct service *service, const struct error *why);
+void instances_reopen(struct summoner *summoner);
+
+/* Has it forgotten in due time, if it is at rest. Of every change of an instance's state. */
+void instance_watch(struct service *instance);
+/* It is about to be wanted: it is not forgotten meanwhile. Any service may be given. */
+void instance_hold(struct service *service);
+/* Its deadline has come while it was at rest. */
+void instance_due(struct service *instance);
+/* No DNS worker sees it any more: frees what was forgotten. */
+void instances_bury(struct service *instance);
+
+/* The wildcard is not configured any more; or it is, and was `old`: `host` is its new one. */
+void instances_depart(struct service *service);
+void instances_reload(struct service *service, const struct config_service *old,
+                      struct dns_host *host);
+
+/* --- labels.c --- */
+
+int labels_new(struct summoner *summoner);
+void labels_free(struct summoner *summoner);
+/* Sees to what was asked, as far as that can be now. */
+void labels_run(struct summoner *summoner);
+/* A reload: drops what was asked of hosts that are about to be freed. */
+void labels_drop_old(struct summoner *summoner);
+/* Somebody wants an instance that was forgotten a moment before. Takes over `want`. */
+void labels_want_forgotten(struct service *forgotten, struct want *want);
 
 /* --- start_queue.c --- */
 
@@ -215,6 +293,8 @@ bool machine_describe(struct service *service, const struct message *message);
 /* It was started, but will never be of use: ends it, and the start has failed. */
 void machine_condemn(struct service *service, const char *reason);
 
+/* Tells the keeper to start the service's run. */
+void machine_send_start(struct service *service);
 /* Tells the keeper to end a machine: one that failed, is not ours, or was told before. */
 void machine_send_stop(struct summoner *summoner, const char *service, uint32_t serial,
                        enum config_stop mode);
@@ -267,6 +347,7 @@ bool holding_hides_connections(const struct service *service);
 bool holding_is_counted(const struct service *service);
 /* Are the open connections known to be of clients who count as use? */
 bool holding_knows_whose(const struct service *service);
+uint64_t holding_handed_over(const struct service *service); /* by holds made anew, too */
 
 /* --- ports.c --- */
 
@@ -320,6 +401,7 @@ struct subscription {
 
 void console_add(struct service *service, const void *bytes, size_t length);
 void console_free(struct service *service);
+bool console_is_followed(const struct service *service);
 
 /* --- counters.c --- */
 
@@ -327,6 +409,14 @@ void counters_start(struct service *service, enum cause cause);
 void counters_failure(struct service *service, enum cause cause);
 void counters_stop(struct service *service, enum cause cause);
 void counters_free(struct service *service);
+
+/* --- reload.c --- */
+
+/* It is not configured any more: stops its machine, from a copy of what is needed of its
+ * configuration. */
+void service_depart(struct service *service);
+/* Its configuration and host are new ones. */
+void service_taken_up(struct service *service);
 
 /* --- from_keeper.c: summoner_set_keeper() and its like of summon.h --- */
 

@@ -91,9 +91,9 @@ static bool is_of(const struct service *service, const char *network)
 
 static void remove_port(struct summoner *summoner, struct bridge_port *port)
 {
-    for (size_t i = 0; i < summoner->service_count; i++)
-        if (is_of(summoner->services[i], port->network))
-            holding_close_port(summoner->services[i]);
+    for (size_t i = 0; i < summoner_service_count(summoner); i++)
+        if (is_of(summoner_service(summoner, i), port->network))
+            holding_close_port(summoner_service(summoner, i));
     TAILQ_REMOVE(&summoner->ports, port, entry);
     port_free(port->port);
     free(port);
@@ -148,9 +148,9 @@ int summoner_port_opened(struct summoner *summoner, const char *name, const uint
         remove_port(summoner, old);
     if (!port_open(summoner, network, mac, descriptor))
         return -1;
-    for (size_t i = 0; i < summoner->service_count; i++)
-        if (is_of(summoner->services[i], name))
-            holding_open(summoner->services[i]);
+    for (size_t i = 0; i < summoner_service_count(summoner); i++)
+        if (is_of(summoner_service(summoner, i), name))
+            holding_open(summoner_service(summoner, i));
     return 0;
 }
 

@@ -123,7 +123,14 @@ void service_due(struct service *service)
         stop_waiting(service);
         break;
     case MACHINE_FAILED:
-        end_back_off(service);
+        if (service->backing_off)
+            end_back_off(service);
+        else if (service->of)
+            instance_due(service);
+        break;
+    case MACHINE_OFF:
+        if (service->of)
+            instance_due(service);
         break;
     default:
         break;

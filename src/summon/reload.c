@@ -9,7 +9,7 @@
 /* The host that the new DNS table is to use; NULL if memory is exhausted. */
 static struct dns_host *prepare_host(struct service *service, const struct config_service *config)
 {
-    if (service_host_fits(service->host, config))
+    if (service->config == config || service_host_fits(service->host, config))
         return service->host;
     struct dns_host *host = service_host_new(service, config);
     if (host)
@@ -21,7 +21,7 @@ static struct dns_host *prepare_host(struct service *service, const struct confi
 static int prepare_service(struct summoner *summoner, const struct config_service *config, size_t i)
 {
     struct prepared_reload *reload = &summoner->reload;
-    struct service *service = summoner_service_of_name(summoner, config->name);
+    struct service *service = summoner_configured_or_departed(summoner, config->name);
     if (!service)
         service = service_new(summoner, config);
     if (!service)
@@ -67,7 +67,7 @@ void summoner_reload_abandon(struct summoner *summoner)
         struct service *service = reload->services[i];
         if (!service)
             continue;
-        free(service->next_host);
+        service_host_free(service->next_host);
         service->next_host = NULL;
         service->claimed = false;
         if (service->config == &reload->config->services[i])
@@ -92,7 +92,7 @@ static void take_up_host(struct service *service)
     service->next_host = NULL;
     atomic_store(&service->host->last_query, last_query);
     holding_allow(service);
-    free(old);
+    service_host_free(old);
 }
 
 static bool is_configured(const struct config_service *config,
@@ -134,10 +134,17 @@ static void take_up(struct service *service, const struct config_service *config
     service->config = config;
     if (service->departed)
         come_back(service, old);
+    else if (service->wildcard && service->next_host)
+        instances_reload(service, old, service->next_host);
     else
         holding_reconfigure(service, old);
     take_up_host(service);
     drop_listeners(service);
+    service_taken_up(service);
+}
+
+void service_taken_up(struct service *service)
+{
     if (service->backing_off) {
         service->backing_off = false;
         service->failures_in_row = 0;
@@ -167,8 +174,10 @@ static const struct config_service *copy_for_departure(const struct config_servi
     return copy;
 }
 
-static void depart(struct service *service)
+void service_depart(struct service *service)
 {
+    if (service->wildcard)
+        instances_depart(service);
     if (service->queued)
         start_queue_remove(service);
     if (service->refused)
@@ -208,6 +217,7 @@ void summoner_reload_commit(struct summoner *summoner)
 
     /* No DNS worker uses the old table any more: after this no want is for a service that goes. */
     wants_run(summoner);
+    labels_drop_old(summoner);
     free(summoner->hosts);
     summoner->reload = (struct prepared_reload){0};
     summoner->config = reload.config;
@@ -217,14 +227,15 @@ void summoner_reload_commit(struct summoner *summoner)
 
     for (size_t i = 0; i < old_count; i++)
         if (!old[i]->claimed)
-            depart(old[i]);
+            service_depart(old[i]);
     free(old);
     for (size_t i = 0; i < summoner->service_count; i++)
         take_up(summoner->services[i], &summoner->config->services[i]);
     ports_reconfigure(summoner);
-    for (size_t i = 0; i < summoner->service_count; i++)
-        holding_open(summoner->services[i]);
+    for (size_t i = 0; i < summoner_service_count(summoner); i++)
+        holding_open(summoner_service(summoner, i));
     for (size_t i = 0; summoner->kept_are_started && i < summoner->service_count; i++)
         service_keep(summoner->services[i]);
     start_queue_run(summoner);
+    labels_run(summoner);
 }

@@ -1,5 +1,6 @@
 #include <event2/event.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "summon/parts.h"
@@ -44,7 +45,8 @@ static void recall(struct service *service, const struct store_row *row)
     }
 }
 
-/* The first time only: what is read later was written from here. */
+/* The first time only: what is read later was written from here. Instances are made when the keeper
+ * says that it has their machine: until then their rows are kept. */
 static void recall_rows(struct summoner *summoner)
 {
     struct store_row *rows;
@@ -57,15 +59,44 @@ static void recall_rows(struct summoner *summoner)
             recall(service, &rows[i]);
     }
     summoner->recalled = true;
-    free(rows);
+    free(summoner->recalled_rows);
+    summoner->recalled_rows = rows;
+    summoner->recalled_count = count;
+    if (summoner->kept_are_started)
+        remember_no_more(summoner);
+}
+
+void remember_instance(struct service *instance)
+{
+    const struct summoner *summoner = instance->summoner;
+    for (size_t i = 0; i < summoner->recalled_count; i++)
+        if (strcmp(summoner->recalled_rows[i].service, instance->config->name) == 0)
+            recall(instance, &summoner->recalled_rows[i]);
+}
+
+void remember_no_more(struct summoner *summoner)
+{
+    char label[CONFIG_LABEL_MAX + 1];
+    for (size_t i = 0; i < summoner->recalled_count; i++) {
+        struct store_row *row = &summoner->recalled_rows[i];
+        struct store_slot slot = {0};
+        if (summoner_wildcard_of(summoner, row->service, label) &&
+            !summoner_service_of_name(summoner, row->service)) {
+            row->forgotten = true;
+            store_put(summoner->store, &slot, row);
+        }
+    }
+    free(summoner->recalled_rows);
+    summoner->recalled_rows = NULL;
+    summoner->recalled_count = 0;
 }
 
 void remember_again(void *argument)
 {
     struct summoner *summoner = argument;
     recall_rows(summoner);
-    for (size_t i = 0; i < summoner->service_count; i++) {
-        struct service *service = summoner->services[i];
+    for (size_t i = 0; i < summoner_service_count(summoner); i++) {
+        struct service *service = summoner_service(summoner, i);
         if (service->starts || service->failures || service_last_use_wall(service) > 0)
             service_remember(service);
     }
@@ -92,6 +123,8 @@ void remember_end(struct summoner *summoner)
         store_free(summoner->store);
         summoner->store = NULL;
     }
+    free(summoner->recalled_rows);
+    summoner->recalled_rows = NULL;
     if (summoner->use_timer)
         event_free(summoner->use_timer);
     summoner->use_timer = NULL;

@@ -43,11 +43,26 @@ struct dns_host *service_host_new(struct service *service, const struct config_s
     host->summons = config->summon & CONFIG_SUMMON_DNS;
     host->answer_delay = config->answer_delay;
     host->summon_from_count = config->summon_from_count;
+    if (config_is_wildcard(config)) {
+        host->instances = dns_instances_new(config->places->count);
+        host->is_sparse = config_has_files_of_instances(config);
+        if (!host->instances) {
+            free(host);
+            return NULL;
+        }
+    }
     if (prefixes) {
         memcpy(host + 1, config->summon_from, prefixes);
         host->summon_from = (const struct prefix *)(host + 1);
     }
     return host;
+}
+
+void service_host_free(struct dns_host *host)
+{
+    if (host)
+        dns_instances_free(host->instances);
+    free(host);
 }
 
 static bool prefix_equal(const struct prefix *a, const struct prefix *b)
@@ -57,7 +72,9 @@ static bool prefix_equal(const struct prefix *a, const struct prefix *b)
 
 bool service_host_fits(const struct dns_host *host, const struct config_service *config)
 {
-    if (host->summons != ((config->summon & CONFIG_SUMMON_DNS) != 0) ||
+    /* What a wildcard's instances say is made anew with its host. */
+    if (config_is_wildcard(config) ||
+        host->summons != ((config->summon & CONFIG_SUMMON_DNS) != 0) ||
         host->answer_delay != config->answer_delay ||
         host->summon_from_count != config->summon_from_count)
         return false;
@@ -75,13 +92,25 @@ struct service *service_new(struct summoner *summoner, const struct config_servi
     service->summoner = summoner;
     service->config = config;
     service->host = service_host_new(service, config);
-    if (!service->host) {
+    if (!service->host || (config_is_wildcard(config) && instances_open(service) != 0)) {
+        service_host_free(service->host);
         free(service);
         return NULL;
     }
     service->state = MACHINE_OFF;
     service_publish(service);
     return service;
+}
+
+static void free_host(struct service *service)
+{
+    if (service->of)
+        dns_instances_remove(service->of->host->instances, service->host);
+    if (service->of || service->forgotten)
+        dns_instance_free(service->host);
+    else
+        service_host_free(service->host);
+    service_host_free(service->next_host);
 }
 
 void service_free(struct service *service)
@@ -94,9 +123,9 @@ void service_free(struct service *service)
     free(service->pending);
     free(service->listeners);
     free(service->error);
-    free(service->host);
-    free(service->next_host);
-    if (service->departed)
+    free_host(service);
+    instances_close(service);
+    if (service->departed || service->of || service->forgotten)
         free((void *)service->config);
     free(service);
 }
@@ -135,6 +164,8 @@ void service_publish(struct service *service)
     if (service->next_host)
         atomic_store(&service->next_host->disposition, now);
     holding_refuse(service, refuses_connections(service));
+    if (service->of)
+        instance_watch(service);
 }
 
 void service_expect_wants(struct service *service)
@@ -194,7 +225,7 @@ size_t service_connections(const struct service *service)
 
 void service_remember(struct service *service)
 {
-    if (!service->summoner->store)
+    if (!service->summoner->store || service->wildcard)
         return;
     const struct machine_run *run = service->run;
     struct store_row row = {
@@ -213,11 +244,25 @@ void service_remember(struct service *service)
     store_put(service->summoner->store, &service->stored, &row);
 }
 
+void service_unremember(struct service *service)
+{
+    struct store_row row = {.forgotten = true};
+    if (!service->summoner->store)
+        return;
+    strncpy(row.service, service->config->name, sizeof row.service - 1);
+    store_put(service->summoner->store, &service->stored, &row);
+}
+
 /* --- what admin asks --- */
 
 enum machine_state service_state(const struct service *service)
 {
     return (enum machine_state)service->state;
+}
+
+bool service_is_wildcard(const struct service *service)
+{
+    return service->wildcard;
 }
 
 void service_status(const struct service *service, struct service_status *status)
@@ -232,6 +277,8 @@ void service_status(const struct service *service, struct service_status *status
         .connections_unknown = holding_hides_connections(service),
         .starts = service->starts,
         .failures = service->failures,
+        .wildcard = service->of ? service->of->config : NULL,
+        .instances = instances_known(service),
     };
     if (run && run->serial) {
         status->pid = run->pid;

@@ -94,6 +94,7 @@ struct service_listener {
 
 struct console;
 struct service_counters;
+struct wildcard;
 
 struct service {
     struct summoner *summoner;
@@ -106,9 +107,13 @@ struct service {
     struct machine_run *run; /* NULL: there is no machine and none is to be started */
     struct want *pending;    /* a start for it waits: for room, or for the old machine to go */
     struct console *console;
-    struct service_counters *counters;
+    struct service_counters *counters; /* of an instance: NULL, its wildcard's count */
+    struct wildcard *wildcard;         /* of a wildcard, which has no machine itself; else NULL */
+    struct service *of;                /* of an instance: its wildcard's service; else NULL */
+    uint64_t made;                     /* of an instance: clock_now() */
+    uint32_t place, number;       /* of an instance: its wildcard's place, in summoner.instances */
     char *error;                  /* of the last failure; NULL after a good start */
-    TAILQ_ENTRY(service) waiting; /* in summoner.queue, .refused or .departed */
+    TAILQ_ENTRY(service) waiting; /* in summoner.queue, .refused, .departed or .forgotten */
     uint64_t deadline;            /* clock_now(); what is due then depends on the state */
     uint32_t deadline_place;      /* in the heap, from 1; 0: there is no deadline */
     uint64_t starts, failures;
@@ -130,6 +135,7 @@ struct service {
     bool is_moving;          /* the machine is still on another network */
     bool departed;           /* not configured any more; in summoner.departed until its machine
                                 has ended; `config` is then a copy of its own */
+    bool forgotten;          /* an instance that is in summoner.forgotten */
     bool was_suspended;      /* that machine was */
     bool claimed;            /* the configuration being prepared has it, too */
 };
@@ -142,6 +148,7 @@ void service_free(struct service *service);
 
 /* A host with what `config` says of it, for `service`. NULL if memory is exhausted. */
 struct dns_host *service_host_new(struct service *service, const struct config_service *config);
+void service_host_free(struct dns_host *host);
 /* Does `host` say what `config` says? */
 bool service_host_fits(const struct dns_host *host, const struct config_service *config);
 
@@ -165,5 +172,7 @@ void service_turn_away(struct service *service);
 
 /* Gives what is to be remembered of it to the store. */
 void service_remember(struct service *service);
+/* Has the store forget it. */
+void service_unremember(struct service *service);
 
 #endif

@@ -89,6 +89,7 @@ void start_queue_add(struct service *service, struct want *want)
                       service->config->name);
             free(want);
             service_expect_wants(service);
+            service_publish(service);
             service_turn_away(service);
             return;
         }
@@ -198,4 +199,5 @@ void start_queue_run(struct summoner *summoner)
 {
     start_what_may(summoner);
     reconsider_refused(summoner);
+    instances_reopen(summoner);
 }

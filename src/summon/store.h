@@ -20,6 +20,7 @@ struct store;
 
 struct store_row {
     char service[CONFIG_NAME_TEXT_MAX];
+    bool forgotten;  /* to be written: there is nothing to remember of it any more */
     uint8_t state;   /* enum machine_state */
     int32_t pid;     /* 0: none */
     uint32_t serial; /* of the machine's run; 0: there is no machine */

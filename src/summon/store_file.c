@@ -43,9 +43,11 @@ static const char replace_row[] = "INSERT OR REPLACE INTO service"
                                   " (name, starts, failures, last_use, state, serial, pid, started)"
                                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
 
+static const char delete_row[] = "DELETE FROM service WHERE name = ?";
+
 struct store_file {
     sqlite3 *database;
-    sqlite3_stmt *replace;
+    sqlite3_stmt *replace, *remove;
     bool damaged; /* what went wrong is that the file is no sound database */
     char path[CONFIG_PATH_MAX];
 };
@@ -209,7 +211,9 @@ static int open_database(struct store_file *file, store_file_row *row, void *arg
     if (read_rows(file, row, argument) != SQLITE_DONE)
         return explain(file, "read it", error);
     if (sqlite3_prepare_v3(file->database, replace_row, -1, SQLITE_PREPARE_PERSISTENT,
-                           &file->replace, NULL) != SQLITE_OK)
+                           &file->replace, NULL) != SQLITE_OK ||
+        sqlite3_prepare_v3(file->database, delete_row, -1, SQLITE_PREPARE_PERSISTENT, &file->remove,
+                           NULL) != SQLITE_OK)
         return explain(file, "write it", error);
     return 0;
 }
@@ -217,8 +221,9 @@ static int open_database(struct store_file *file, store_file_row *row, void *arg
 static void close_database(struct store_file *file)
 {
     sqlite3_finalize(file->replace);
+    sqlite3_finalize(file->remove);
     sqlite3_close(file->database);
-    file->replace = NULL;
+    file->replace = file->remove = NULL;
     file->database = NULL;
 }
 
@@ -291,8 +296,23 @@ void store_file_close(struct store_file *file)
 
 /* --- writing --- */
 
+static int run(sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+    sqlite3_reset(statement);
+    return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+static int remove_row(struct store_file *file, const struct store_row *row)
+{
+    sqlite3_bind_text(file->remove, 1, row->service, -1, SQLITE_STATIC);
+    return run(file->remove);
+}
+
 static int write_row(struct store_file *file, const struct store_row *row)
 {
+    if (row->forgotten)
+        return remove_row(file, row);
     sqlite3_stmt *statement = file->replace;
     sqlite3_bind_text(statement, 1, row->service, -1, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 2, (int64_t)row->starts);
@@ -303,9 +323,7 @@ static int write_row(struct store_file *file, const struct store_row *row)
     sqlite3_bind_int64(statement, 6, row->serial);
     sqlite3_bind_int(statement, 7, row->pid);
     sqlite3_bind_double(statement, 8, row->started);
-    int code = sqlite3_step(statement);
-    sqlite3_reset(statement);
-    return code == SQLITE_DONE ? SQLITE_OK : code;
+    return run(statement);
 }
 
 int store_file_write(struct store_file *file, const struct store_row *rows, size_t count,

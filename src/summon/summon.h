@@ -36,6 +36,7 @@ struct transition {
     uint64_t number; /* counts up from 1 within one life of the front */
     double time;     /* seconds since the epoch */
     char service[CONFIG_NAME_TEXT_MAX];
+    bool is_of_instance; /* of a wildcard: "*" in the place of the first label is its name */
     enum machine_state from, to;
     char cause[CAUSE_TEXT_MAX];   /* "dns", "connection", "command", "keep", "idle", "ready",
                                      "first-byte", "boot-timeout", "exited", "start-failed", "reload",
@@ -69,7 +70,10 @@ int summoner_open_store(struct summoner *summoner, const char *path, struct erro
 /* The hosts for dns_table_build(), in the order of config->services. Valid until the next reload or
  * free. */
 struct dns_host *const *summoner_dns_hosts(const struct summoner *summoner);
-dns_wanted_function summoner_dns_wanted; /* argument: the summoner */
+/* Their argument: the summoner. */
+dns_wanted_function summoner_dns_wanted;
+dns_unknown_function summoner_dns_unknown;
+dns_retired_function summoner_dns_retired;
 
 /* Connects it to the running DNS server, whose queries it releases. */
 void summoner_set_dns(struct summoner *summoner, struct dns_server *server);
@@ -126,11 +130,16 @@ void summoner_free(struct summoner *summoner);
 
 /* --- what admin asks --- */
 
-/* NULL if there is none of that name or alias. */
-struct service *summoner_find(struct summoner *summoner, const char *name);
+/* The service or known instance of that name or alias, or NULL; then `*wildcard`, which may be
+ * NULL, is the configuration of the wildcard that would have an instance of that name, or NULL. */
+struct service *summoner_find(struct summoner *summoner, const char *name,
+                              const struct config_service **wildcard);
+/* The same, and an instance that is not known becomes known. NULL with the reason. */
+struct service *summoner_find_or_make(struct summoner *summoner, const char *name,
+                                      struct error *error);
+/* In the order of the configuration, and then the instances that are known now. */
 size_t summoner_service_count(const struct summoner *summoner);
-struct service *summoner_service(struct summoner *summoner,
-                                 size_t index); /* in the order of the configuration */
+struct service *summoner_service(const struct summoner *summoner, size_t index);
 const struct config *summoner_config(const struct summoner *summoner);
 
 /* Starts or stops by command; returns -1 with the reason if that is refused now. Both return 0 also
@@ -149,13 +158,18 @@ struct service_status {
     double last_use; /* 0: never */
     double retry;    /* failed: when it may be tried again; else 0 */
     size_t connections;
-    bool connections_unknown;    /* the machine does not tell; there may be more */
-    uint64_t starts, failures;   /* since it is remembered */
-    char error[REASON_TEXT_MAX]; /* of the last failure; "" after a good start */
+    bool connections_unknown;              /* the machine does not tell; there may be more */
+    uint64_t starts, failures;             /* since it is remembered */
+    char error[REASON_TEXT_MAX];           /* of the last failure; "" after a good start */
+    const struct config_service *wildcard; /* that it is an instance of; NULL: it is none */
+    uint32_t instances;                    /* of a wildcard: how many are known */
 };
 void service_status(const struct service *service, struct service_status *status);
 enum machine_state
 service_state(const struct service *service); /* that alone: cheap, for counting */
+
+/* It has no machine itself: its instances have. */
+bool service_is_wildcard(const struct service *service);
 
 /* What counts against the limits: machines that run, start or stop, and suspended ones, which keep
  * their memory. */

@@ -45,7 +45,7 @@ static int make_parts(struct summoner *summoner)
 
     summoner->proxy = proxy_new(summoner->base, &callbacks, &limits);
     if (!summoner->proxy || ports_new(summoner) != 0 || history_new(summoner) != 0 ||
-        deadlines_new(summoner) != 0 || wants_new(summoner) != 0)
+        deadlines_new(summoner) != 0 || wants_new(summoner) != 0 || labels_new(summoner) != 0)
         return -1;
     return make_services(summoner);
 }
@@ -54,6 +54,10 @@ static void free_parts(struct summoner *summoner)
 {
     struct service *departed;
     remember_end(summoner);
+    labels_free(summoner);
+    while (summoner->instance_count > 0)
+        service_free(summoner->instances[--summoner->instance_count]);
+    free(summoner->instances);
     for (size_t i = 0; i < summoner->service_count; i++)
         service_free(summoner->services[i]);
     while ((departed = TAILQ_FIRST(&summoner->departed))) {
@@ -86,6 +90,7 @@ struct summoner *summoner_new(const struct summoner_options *options, struct err
     TAILQ_INIT(&summoner->queue);
     TAILQ_INIT(&summoner->refused);
     TAILQ_INIT(&summoner->departed);
+    TAILQ_INIT(&summoner->forgotten);
     TAILQ_INIT(&summoner->history.subscriptions);
     TAILQ_INIT(&summoner->consoles);
     /* So that a late message about a machine of an earlier front is not taken for one of ours. */
@@ -120,17 +125,49 @@ struct dns_host *const *summoner_dns_hosts(const struct summoner *summoner)
 
 /* --- what admin asks --- */
 
-struct service *summoner_find(struct summoner *summoner, const char *name)
+struct service *summoner_wildcard_of(const struct summoner *summoner, const char *name,
+                                     char label[CONFIG_LABEL_MAX + 1])
 {
-    const struct config_service *config = config_find_service(summoner->config, name);
+    const struct config_service *config = config_find_wildcard(summoner->config, name, label);
     return config ? summoner->services[config - summoner->config->services] : NULL;
 }
 
-struct service *summoner_service_of_name(struct summoner *summoner, const char *name)
+struct service *summoner_find(struct summoner *summoner, const char *name,
+                              const struct config_service **wildcard)
 {
-    struct service *service = summoner_find(summoner, name);
-    if (service && strcmp(service->config->name, name) == 0)
+    char label[CONFIG_LABEL_MAX + 1];
+    const struct config_service *config = config_find_service(summoner->config, name);
+    struct service *service = config ? NULL : summoner_wildcard_of(summoner, name, label);
+    if (wildcard)
+        *wildcard = service ? service->config : NULL;
+    if (config)
+        return summoner->services[config - summoner->config->services];
+    return service ? instances_find(service, label) : NULL;
+}
+
+struct service *summoner_find_or_make(struct summoner *summoner, const char *name,
+                                      struct error *error)
+{
+    char label[CONFIG_LABEL_MAX + 1];
+    struct service *service = summoner_find(summoner, name, NULL);
+    if (service)
         return service;
+    service = summoner_wildcard_of(summoner, name, label);
+    if (service && summoner->kept_are_started)
+        return instances_make(service, label, -1, error);
+    if (service)
+        error_set(error, "it is not known yet which machines run already: try again in a moment");
+    else
+        error_set(error, "there is no service \"%s\"", name);
+    return NULL;
+}
+
+struct service *summoner_configured_or_departed(struct summoner *summoner, const char *name)
+{
+    const struct config_service *config = config_find_service(summoner->config, name);
+    struct service *service;
+    if (config && strcmp(config->name, name) == 0)
+        return summoner->services[config - summoner->config->services];
     TAILQ_FOREACH(service, &summoner->departed, waiting)
     {
         if (strcmp(service->config->name, name) == 0)
@@ -139,14 +176,26 @@ struct service *summoner_service_of_name(struct summoner *summoner, const char *
     return NULL;
 }
 
-size_t summoner_service_count(const struct summoner *summoner)
+struct service *summoner_service_of_name(struct summoner *summoner, const char *name)
 {
-    return summoner->service_count;
+    char label[CONFIG_LABEL_MAX + 1];
+    struct service *service = summoner_wildcard_of(summoner, name, label);
+    if (service)
+        service = instances_find(service, label);
+    if (service && strcmp(service->config->name, name) == 0)
+        return service;
+    return summoner_configured_or_departed(summoner, name);
 }
 
-struct service *summoner_service(struct summoner *summoner, size_t index)
+size_t summoner_service_count(const struct summoner *summoner)
 {
-    return summoner->services[index];
+    return summoner->service_count + summoner->instance_count;
+}
+
+struct service *summoner_service(const struct summoner *summoner, size_t index)
+{
+    return index < summoner->service_count ? summoner->services[index]
+                                           : summoner->instances[index - summoner->service_count];
 }
 
 const struct config *summoner_config(const struct summoner *summoner)

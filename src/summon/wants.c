@@ -153,6 +153,11 @@ void service_keep(struct service *service)
 void service_want(struct service *service, struct want *want)
 {
     bool wait = false;
+    if (service->forgotten) {
+        labels_want_forgotten(service, want);
+        return;
+    }
+    instance_hold(service);
     if (!service->summoner->stopping_all && !service->departed) {
         switch ((enum machine_state)service->state) {
         case MACHINE_STOPPING:

@@ -259,8 +259,11 @@ int summoner_stop(struct summoner *summoner, struct service *service, enum confi
 
 /* --- what admin asks --- */
 
-struct service *summoner_find(struct summoner *summoner, const char *name)
+struct service *summoner_find(struct summoner *summoner, const char *name,
+                              const struct config_service **wildcard)
 {
+    if (wildcard)
+        *wildcard = NULL;
     for (size_t i = 0; i < summoner->count; i++) {
         const struct config_service *config = &summoner->services[i]->config;
         if (strcmp(config->name, name) == 0)
@@ -272,12 +275,26 @@ struct service *summoner_find(struct summoner *summoner, const char *name)
     return NULL;
 }
 
+struct service *summoner_find_or_make(struct summoner *summoner, const char *name,
+                                      struct error *error)
+{
+    struct service *service = summoner_find(summoner, name, NULL);
+    if (!service)
+        error_set(error, "there is no service \"%s\"", name);
+    return service;
+}
+
+bool service_is_wildcard(const struct service *service)
+{
+    return service->config.name[0] == '*';
+}
+
 size_t summoner_service_count(const struct summoner *summoner)
 {
     return summoner->count;
 }
 
-struct service *summoner_service(struct summoner *summoner, size_t index)
+struct service *summoner_service(const struct summoner *summoner, size_t index)
 {
     return summoner->services[index];
 }
@@ -382,7 +399,7 @@ void summoner_handed_over(const struct summoner *summoner, summoner_handed_over_
 {
     for (size_t i = 0; i < summoner_service_count(summoner); i++) {
         struct service_status status;
-        service_status(summoner_service((struct summoner *)summoner, i), &status);
+        service_status(summoner_service(summoner, i), &status);
         if (status.starts)
             function(argument, status.config->name, status.starts);
     }

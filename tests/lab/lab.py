@@ -152,6 +152,8 @@ class Daemon:
     @staticmethod
     def complete(number, service):
         defaults = {"address": loopback_address(number + 1), "accel": "tcg", "idle": "10m"}
+        if service.get("name", "").startswith("*."):
+            del defaults["address"]
         return {**defaults, **service}
 
     def write(self, name, content):

@@ -52,7 +52,7 @@ static void a_running_service_has_all_its_fields(void **state)
         "\"ports\":[\"80\",\"8443:443\"],\"image\":\"/usr/lib/jitsu/unikernels/www.elf\","
         "\"memory\":16777216,\"pid\":4711,\"domain\":null,\"started\":1700000000.25,"
         "\"last_use\":1700000001.5,\"connections\":3,\"starts\":17,\"failures\":1,\"error\":null,"
-        "\"retry\":null}");
+        "\"retry\":null,\"wildcard\":null}");
     dumped(NULL);
     double_free(summoner);
 }

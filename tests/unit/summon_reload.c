@@ -52,8 +52,8 @@ static void services_that_stay_keep_machine_host_and_connections(void **state)
     reload(config_from(1, 2)); /* without the first: all move up */
     assert_ptr_equal(service_at(0), service);
     assert_ptr_equal(summoner_dns_hosts(world.summoner)[0], host);
-    assert_ptr_equal(summoner_find(world.summoner, "s1.example.org"), service);
-    assert_null(summoner_find(world.summoner, "s0.example.org"));
+    assert_ptr_equal(summoner_find(world.summoner, "s1.example.org", NULL), service);
+    assert_null(summoner_find(world.summoner, "s0.example.org", NULL));
     assert_int_equal(state_of(0), MACHINE_RUNNING);
     assert_int_equal(hold_of(0)->connected, 1);
     assert_int_equal(sent(MESSAGE_STOP, NULL), 0);
@@ -165,7 +165,7 @@ static void a_reload_that_is_given_up_leaves_no_trace(void **state)
     assert_int_equal(summoner_service_count(world.summoner), 2);
     assert_ptr_equal(summoner_dns_hosts(world.summoner)[0], host);
     assert_int_equal(state_of(0), MACHINE_RUNNING);
-    assert_null(summoner_find(world.summoner, "s4.example.org"));
+    assert_null(summoner_find(world.summoner, "s4.example.org", NULL));
     bring_up(1);
 }
 

@@ -110,6 +110,21 @@ const struct config_service *config_find_service(const struct config *config, co
     return NULL;
 }
 
+/* Only those with a wildcard of the world's own. */
+const struct config_service *config_find_wildcard(const struct config *config, const char *name,
+                                                  char *label)
+{
+    char wildcard[CONFIG_NAME_TEXT_MAX];
+    size_t length = strcspn(name, ".");
+    snprintf(wildcard, sizeof wildcard, "*%s", name + length);
+    const struct config_service *found =
+        config_find_service(config, name) ? NULL : config_find_service(config, wildcard);
+    if (!found || !config_label_is_good(name, length))
+        return NULL;
+    snprintf(label, CONFIG_LABEL_MAX + 1, "%.*s", (int)length, name);
+    return found;
+}
+
 const char *config_stop_name(unsigned stop)
 {
     return stop == CONFIG_STOP_DESTROY ? "destroy"
@@ -258,6 +273,24 @@ void dns_server_release(struct dns_server *server, struct dns_host *host, bool r
         world.released_failed++;
 }
 
+void dns_server_tell(struct dns_server *server, unsigned worker, struct dns_host *wildcard,
+                     const char *label, enum dns_label_fate fate)
+{
+    assert_ptr_equal(server, &dns_made);
+    (void)worker, (void)wildcard;
+    snprintf(world.told_label, sizeof world.told_label, "%s", label);
+    world.told = fate;
+    world.told_count++;
+}
+
+/* The workers of this world never see an instance for long. */
+void dns_server_retire(struct dns_server *server, struct dns_host *instance)
+{
+    assert_ptr_equal(server, &dns_made);
+    world.retired++;
+    summoner_dns_retired(world.summoner, instance);
+}
+
 enum dns_disposition query(size_t index)
 {
     struct dns_host *host = summoner_dns_hosts(world.summoner)[index];
@@ -296,6 +329,11 @@ struct proxy_service *proxy_service_new(struct proxy *proxy, void *owner)
     struct proxy_service *service = calloc(1, sizeof *service);
     service->owner = owner;
     return service;
+}
+
+void proxy_service_own(struct proxy_service *service, void *owner)
+{
+    service->owner = owner;
 }
 
 int proxy_service_listen(struct proxy_service *service, int descriptor,
@@ -558,9 +596,9 @@ void port_statistics(const struct port *port, struct port_statistics *statistics
     *statistics = (struct port_statistics){.frames = 1};
 }
 
-void device_machine_mac(const char *network, const char *service, uint8_t mac[MAC_SIZE])
+void device_service_mac(const struct config_service *service, uint8_t mac[MAC_SIZE])
 {
-    (void)network, (void)service;
+    (void)service;
     memset(mac, 2, MAC_SIZE);
 }
 

@@ -50,6 +50,10 @@ struct world {
     size_t sent_count;
     size_t released_ready, released_failed; /* calls of dns_server_release() */
     struct dns_host *last_released;
+    /* What DNS was told last of a label, and how often. */
+    char told_label[CONFIG_LABEL_MAX + 1];
+    enum dns_label_fate told;
+    size_t told_count, retired;
     struct transition *transitions;
     size_t transition_count;
     unsigned resets; /* connections refused or reset by the hold */

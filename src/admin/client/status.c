@@ -35,6 +35,16 @@ static void address_cell(const json_t *service, char cell[CELL_SIZE])
         snprintf(cell, CELL_SIZE, "%s", first ? first : "-");
 }
 
+/* A wildcard is in no state: it has so many of its instances. */
+static void state_cell(const json_t *service, char cell[CELL_SIZE])
+{
+    if (json_object_get(service, "instance_limit"))
+        snprintf(cell, CELL_SIZE, "%" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT,
+                 count_of(service, "instances"), count_of(service, "instance_limit"));
+    else
+        snprintf(cell, CELL_SIZE, "%s", text_of(service, "state"));
+}
+
 /* Time since a moment; "-" if it never was. */
 static void since_cell(double moment, double now, const char *suffix, char cell[CELL_SIZE])
 {
@@ -69,7 +79,7 @@ static void fill_cell(const json_t *service, enum column column, double now, cha
         snprintf(cell, CELL_SIZE, "%s", text_of(service, "name"));
         break;
     case STATE:
-        snprintf(cell, CELL_SIZE, "%s", text_of(service, "state"));
+        state_cell(service, cell);
         break;
     case ADDRESS:
         address_cell(service, cell);
