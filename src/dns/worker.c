@@ -39,24 +39,33 @@ static enum dns_type_counter type_counter(uint16_t type)
     }
 }
 
-/* Do we find out for this client what other servers say (RFC 1035, 4.1.1: RA)? */
-static bool is_recursion_available(const struct worker *worker, const struct peer *peer)
+/* Do we find out for this client what other servers say (RFC 1035, 4.1.1: RA)? Who does not desire
+ * that need not know. */
+static bool is_recursion_available(const struct worker *worker, const uint8_t *packet,
+                                   const struct peer *peer)
 {
     const struct forward_rules *rules = worker->table->forward;
-    return rules && forward_rules_allow(rules, peer->address);
+    return rules && packet[2] & HEADER_RD && forward_rules_allow(rules, peer->address);
+}
+
+static inline size_t write_answer(struct worker *worker, const struct answer *answer,
+                                  const struct question *question, uint8_t *packet,
+                                  const struct peer *peer)
+{
+    size_t length = answer_write(answer, question, packet, response_limit(question, peer));
+    if (is_recursion_available(worker, packet, peer))
+        packet[3] |= HEADER_RA;
+    count(&worker->counters.answers[answer->rcode]);
+    if (answer_is_truncated(packet))
+        count(&worker->counters.truncated);
+    return length;
 }
 
 size_t worker_write_answer(struct worker *worker, const struct answer *answer,
                            const struct question *question, uint8_t *packet,
                            const struct peer *peer)
 {
-    size_t length = answer_write(answer, question, packet, response_limit(question, peer));
-    if (is_recursion_available(worker, peer))
-        packet[3] |= HEADER_RA;
-    count(&worker->counters.answers[answer->rcode]);
-    if (answer_is_truncated(packet))
-        count(&worker->counters.truncated);
-    return length;
+    return write_answer(worker, answer, question, packet, peer);
 }
 
 enum host_verdict worker_ask(struct worker *worker, struct answer *answer,
@@ -80,14 +89,14 @@ size_t worker_answer(struct worker *worker, const struct question *question, uin
                 return 0;
             answer_fail(&answer, &host_error_too_many);
         }
-    } else if (answer.outside && packet[2] & HEADER_RD && is_recursion_available(worker, peer)) {
+    } else if (answer.outside && is_recursion_available(worker, packet, peer)) {
         const struct extended_error *problem =
             forward_query(worker->forwarder, worker->table->forward, question, packet, peer);
         if (!problem)
             return 0;
         answer_fail(&answer, problem);
     }
-    return worker_write_answer(worker, &answer, question, packet, peer);
+    return write_answer(worker, &answer, question, packet, peer);
 }
 
 /* --- orders --- */
