@@ -28,7 +28,7 @@ export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-for module in {modules}; do insmod /modules/$module.ko || exec echo "no module $module"; done
+for module in {modules}; do insmod /modules/$module.ko || exec echo "jitsu: fatal: $module"; done
 ip link set lo up
 echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad
 ip link set eth0 up
@@ -88,15 +88,15 @@ class Packages:
     def kernel(self):
         return self.find("boot/vmlinuz-*")
 
-    def ramdisk(self, commands, files):
+    def ramdisk(self, commands, files, empty_directories=()):
         """An archive for the kernel to start from, with these files, {name: contents}, that runs these commands of the shell."""
         content = {"init": INIT.format(modules=" ".join(MODULES), commands=commands).encode(), **files}
         for name, path in {"bin/busybox": self.find("bin/busybox"),
                            **{f"modules/{name}.ko": self.find(f"lib/modules/**/{name}.ko") for name in MODULES}}.items():
             with open(path, "rb") as file:
                 content[name] = file.read()
-        directories = {"proc", "sys", "dev", "tmp"}
-        for name in content:
+        directories = {"proc", "sys", "dev", "tmp", *empty_directories}
+        for name in [*content, *empty_directories]:
             while name := os.path.dirname(name):
                 directories.add(name)
         return archives.cpio(content, sorted(directories), file_mode=0o755)
