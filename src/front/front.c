@@ -49,6 +49,10 @@ static void keeper_message(void *argument, const struct message *message, int de
         else
             descriptor_close(&descriptor);
         break;
+    case MESSAGE_PORT_MISSING:
+        descriptor_close(&descriptor);
+        front_port_missing(front, message->port.network);
+        break;
     case MESSAGE_PORT_OPENED:
         front_port_opened(front, message, descriptor);
         break;

@@ -1,5 +1,6 @@
 /* jitsud's ports on bridge networks are made by the keeper; this asks for them, and gives them to
- * the summoner. A network without one goes on being asked for at each reload and new keeper. */
+ * the summoner. Where one is missing it is asked for again when the keeper says that there can be
+ * one, at a reload, and when there is a new keeper. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,15 @@ void front_ask_for_ports(struct front *front)
     summoner_missing_ports(front->summoner, ask, front);
 }
 
+void front_port_missing(struct front *front, const char *network)
+{
+    for (const struct port_request *request = front->port_requests; request;
+         request = request->next)
+        if (strcmp(request->network, network) == 0)
+            return;
+    ask(front, network);
+}
+
 void front_forget_port_requests(struct front *front)
 {
     struct port_request *request;
@@ -60,8 +70,8 @@ void front_port_opened(struct front *front, const struct message *message, int d
     }
     *place = request->next;
     if (message->opened.failed || descriptor == -1) {
-        log_error("network %s: %s; packets start no machine on it, and none is held, until a "
-                  "reload succeeds",
+        log_error("network %s: %s; packets start no machine on it, and none is held, until that is "
+                  "mended",
                   request->network,
                   message->opened.failed ? message->opened.text : "the keeper sent no port");
         descriptor_close(&descriptor);

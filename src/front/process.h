@@ -51,6 +51,8 @@ void front_service_opened(struct front *front, const struct opening_request *req
  */
 void front_ask_for_ports(struct front *front);
 void front_forget_port_requests(struct front *front);
+/* The keeper says that the network has none, and can have one. */
+void front_port_missing(struct front *front, const char *network);
 /* A PORT_OPENED message; takes over `descriptor`. */
 void front_port_opened(struct front *front, const struct message *message, int descriptor);
 

@@ -56,12 +56,26 @@ static bool is_ours(const struct bridges *bridges, const struct netlink_device *
     return strncmp(device->alias, bridges->mark, strlen(bridges->mark)) == 0;
 }
 
-/* "jitsud 0123456789abcdef: machine of www.example.org" */
-static const char *make_alias(const struct bridges *bridges, const char *what, const char *of,
-                              char alias[NETLINK_ALIAS_SIZE])
+/* "jitsud 0123456789abcdef: network lan: machine of www.example.org" */
+static const char *make_alias(const struct bridges *bridges, const struct config_network *network,
+                              const char *what, const char *of, char alias[NETLINK_ALIAS_SIZE])
 {
-    snprintf(alias, NETLINK_ALIAS_SIZE, "%s%s %s", bridges->mark, what, of);
+    snprintf(alias, NETLINK_ALIAS_SIZE, "%snetwork %s: %s%s", bridges->mark, network->name, what,
+             of);
     return alias;
+}
+
+static bool is_of_network(const struct bridges *bridges, const struct netlink_device *device,
+                          const struct config_network *network)
+{
+    char alias[NETLINK_ALIAS_SIZE];
+    make_alias(bridges, network, "", "", alias);
+    return strncmp(device->alias, alias, strlen(alias)) == 0;
+}
+
+static bool is_our_port(const struct bridges *bridges, const struct netlink_device *device)
+{
+    return is_ours(bridges, device) && strncmp(device->name, PORT_PREFIX, strlen(PORT_PREFIX)) == 0;
 }
 
 static bool is_bridge(const struct netlink_device *device)
@@ -98,7 +112,7 @@ static int make_bridge(struct bridges *bridges, const struct config_network *net
     char alias[NETLINK_ALIAS_SIZE];
     uint8_t mac[MAC_SIZE];
     device_bridge_mac(network->name, mac);
-    make_alias(bridges, "bridge of network", network->name, alias);
+    make_alias(bridges, network, "bridge", "", alias);
     if (netlink_create_bridge(bridges->netlink, network->bridge, mac, alias, error) != 0)
         return -1;
     log_info("network %s: made bridge %s", network->name, network->bridge);
@@ -155,8 +169,7 @@ static void list_bridge(void *argument, const struct netlink_device *device)
 static void mark_attached(void *argument, const struct netlink_device *device)
 {
     const struct made_bridges *made = argument;
-    bool is_port = is_ours(made->bridges, device) &&
-                   strncmp(device->name, PORT_PREFIX, strlen(PORT_PREFIX)) == 0;
+    bool is_port = is_our_port(made->bridges, device);
     for (size_t i = 0; i < made->count; i++)
         if (device->bridge == made->list[i].index && !is_port)
             made->list[i].machines = true;
@@ -286,14 +299,13 @@ int bridges_open_port(struct bridges *bridges, const struct config_network *netw
     device_port_name(bridges->run_directory, network->name, name);
     device_port_host_mac(network->name, mac);
     /* Neighbour solicitations for machines that are off go to groups that nobody has joined. */
-    struct netlink_change change = {
-        .mac = mac,
-        .mtu = bridge.mtu,
-        .alias = make_alias(bridges, "port of network", network->name, alias),
-        .without_ipv6 = true,
-        .bridge = bridge.index,
-        .all_multicast = true,
-        .up = true};
+    struct netlink_change change = {.mac = mac,
+                                    .mtu = bridge.mtu,
+                                    .alias = make_alias(bridges, network, "port", "", alias),
+                                    .without_ipv6 = true,
+                                    .bridge = bridge.index,
+                                    .all_multicast = true,
+                                    .up = true};
     return make_device(bridges, name, false, &change, error);
 }
 
@@ -308,11 +320,11 @@ int bridges_open_machine(struct bridges *bridges, const struct config_service *s
         return -1;
     device_machine_name(bridges->run_directory, record, device);
     device_service_host_mac(service, mac);
-    struct netlink_change change = {.mac = mac,
-                                    .mtu = bridge.mtu,
-                                    .alias =
-                                        make_alias(bridges, "machine of", service->name, alias),
-                                    .without_ipv6 = true};
+    struct netlink_change change = {
+        .mac = mac,
+        .mtu = bridge.mtu,
+        .alias = make_alias(bridges, service->network, "machine of ", service->name, alias),
+        .without_ipv6 = true};
     return make_device(bridges, device, true, &change, error);
 }
 
@@ -335,7 +347,8 @@ int bridges_attach_vif(struct bridges *bridges, const struct config_network *net
     if (find_bridge(bridges, network, &bridge, error) != 0)
         return -1;
     struct netlink_change change = {.mtu = bridge.mtu,
-                                    .alias = make_alias(bridges, "machine of", service, alias),
+                                    .alias =
+                                        make_alias(bridges, network, "machine of ", service, alias),
                                     .without_ipv6 = true,
                                     .bridge = bridge.index,
                                     .up = true};
@@ -368,6 +381,95 @@ void bridges_find_machine(const struct bridges *bridges, const char *record,
     device_machine_name(bridges->run_directory, record, device);
     if (if_nametoindex(device) == 0)
         device[0] = '\0';
+}
+
+/* --- repairing --- */
+
+int bridges_find(struct bridges *bridges, const struct config_network *network,
+                 struct netlink_device *bridge)
+{
+    struct error error;
+    if (connect_kernel(bridges, &error) != 0)
+        return -1;
+    return netlink_find(bridges->netlink, network->bridge, bridge, &error);
+}
+
+/* It is attached before it is switched on. */
+static bool has_lost_bridge(const struct bridges *bridges, const struct netlink_device *device)
+{
+    return is_ours(bridges, device) && !is_bridge(device) && device->up && !device->bridge;
+}
+
+bool bridges_is_disturbed(const struct bridges *bridges, const struct netlink_device *device,
+                          bool gone)
+{
+    return gone ? is_our_port(bridges, device) : has_lost_bridge(bridges, device);
+}
+
+/* Devices of a network that belong to no bridge. */
+struct stray_devices {
+    const struct bridges *bridges;
+    const struct config_network *network;
+    char (*names)[IF_NAMESIZE];
+    size_t count;
+};
+
+static void list_stray(void *argument, const struct netlink_device *device)
+{
+    struct stray_devices *strays = argument;
+    if (!has_lost_bridge(strays->bridges, device) ||
+        !is_of_network(strays->bridges, device, strays->network))
+        return;
+    char(*names)[IF_NAMESIZE] = reallocarray(strays->names, strays->count + 1, sizeof *names);
+    if (!names)
+        return; /* it stays for the next time */
+    strays->names = names;
+    memcpy(names[strays->count++], device->name, IF_NAMESIZE);
+}
+
+static void attach_strays(struct bridges *bridges, const struct config_network *network)
+{
+    struct error error;
+    struct stray_devices strays = {.bridges = bridges, .network = network};
+    size_t attached = 0;
+    if (netlink_list(bridges->netlink, list_stray, &strays, &error) != 0)
+        log_warning("network %s: %s", network->name, error.text);
+    for (size_t i = 0; i < strays.count; i++) {
+        if (bridges_attach(bridges, network, strays.names[i], &error) == 0)
+            attached++;
+        else
+            log_warning("network %s: %s: it cannot be reached by its bridge", network->name,
+                        error.text);
+    }
+    if (attached > 0)
+        log_info("network %s: %zu devices are attached to bridge %s again", network->name, attached,
+                 network->bridge);
+    free(strays.names);
+}
+
+static bool has_port(struct bridges *bridges, const struct config_network *network)
+{
+    struct error error;
+    struct netlink_device device;
+    char name[IF_NAMESIZE];
+    device_port_name(bridges->run_directory, network->name, name);
+    return netlink_find(bridges->netlink, name, &device, &error) != 0;
+}
+
+void bridges_repair(struct bridges *bridges, const struct config *config,
+                    void (*missing)(void *argument, const char *network), void *argument)
+{
+    for (size_t i = 0; i < config->network_count; i++) {
+        const struct config_network *network = &config->networks[i];
+        struct error error;
+        struct netlink_device bridge;
+        if (network->type != CONFIG_NETWORK_BRIDGE ||
+            find_bridge(bridges, network, &bridge, &error) != 0)
+            continue;
+        attach_strays(bridges, network);
+        if (missing && !has_port(bridges, network))
+            missing(argument, network->name);
+    }
 }
 
 /* --- checking --- */

@@ -51,6 +51,21 @@ int bridges_resume(struct bridges *bridges, const char *device, struct error *er
 void bridges_find_machine(const struct bridges *bridges, const char *record,
                           char device[IF_NAMESIZE]);
 
+/* The network's bridge: 1; 0: there is none; -1: that cannot be told. */
+struct netlink_device;
+int bridges_find(struct bridges *bridges, const struct config_network *network,
+                 struct netlink_device *bridge);
+
+/* Is that device one that has lost its bridge, or a port that is gone? */
+bool bridges_is_disturbed(const struct bridges *bridges, const struct netlink_device *device,
+                          bool gone);
+
+/* Attaches what has lost its bridge to it again, and makes the bridges that are missing and are to
+ * be made; calls `missing`, if it is not NULL, for each network with a bridge and without a port.
+ */
+void bridges_repair(struct bridges *bridges, const struct config *config,
+                    void (*missing)(void *argument, const char *network), void *argument);
+
 /* jitsud ends: removes the bridges that it has made and that no machine is attached to. */
 void bridges_remove(struct bridges *bridges);
 

@@ -9,6 +9,7 @@
 #include "common/descriptor.h"
 #include "common/log.h"
 #include "keeper/backends.h"
+#include "keeper/bridge_watch.h"
 #include "keeper/bridges.h"
 #include "keeper/device_name.h"
 #include "keeper/listening.h"
@@ -90,6 +91,13 @@ static void take_port(struct keeper *keeper, const struct message *question)
     descriptor_close(&descriptor);
 }
 
+static void port_missing(void *argument, const char *network)
+{
+    struct message message = message_make(MESSAGE_PORT_MISSING, 0, NULL);
+    snprintf(message.port.network, sizeof message.port.network, "%s", network);
+    keeper_send(argument, &message, -1);
+}
+
 static void keep_first_problem(void *argument, const char *text)
 {
     struct error *error = argument;
@@ -130,6 +138,7 @@ static void take_reload(struct keeper *keeper, const struct message *message)
         return;
     }
     bridges_prepare(keeper->bridges, config);
+    bridge_watch_follow(keeper->bridge_watch, config);
     backends_reload(keeper, config);
     config_free(keeper->own_config);
     keeper->config = keeper->own_config = config;
@@ -224,6 +233,9 @@ static int begin(struct keeper *keeper, struct error *error)
     keeper->bridges = bridges_new(options->config->run_directory);
     if (!keeper->base || !keeper->listening || !keeper->bridges)
         return -1;
+    keeper->bridge_watch = bridge_watch_new(keeper->base, keeper->bridges, port_missing, keeper);
+    if (!keeper->bridge_watch)
+        return -1;
     keeper->supervisor_readable =
         event_new(keeper->base, options->supervisor, EV_READ | EV_PERSIST, on_supervisor, keeper);
     keeper->terminated = evsignal_new(keeper->base, SIGTERM, on_terminate, keeper);
@@ -232,6 +244,7 @@ static int begin(struct keeper *keeper, struct error *error)
         event_add(keeper->terminated, NULL) != 0)
         return -1;
     bridges_prepare(keeper->bridges, options->config);
+    bridge_watch_follow(keeper->bridge_watch, options->config);
     if (backends_open(keeper, error) != 0)
         return -1;
     connect_front(keeper, options->link);
@@ -244,6 +257,7 @@ static void finish(struct keeper *keeper)
     backends_close(keeper);
     if (keeper->bridges && keeper->status == KEEPER_ENDED)
         bridges_remove(keeper->bridges);
+    bridge_watch_free(keeper->bridge_watch);
     bridges_free(keeper->bridges);
     message_link_free(keeper->link);
     listening_free(keeper->listening);

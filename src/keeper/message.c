@@ -40,6 +40,7 @@ size_t message_size(const struct message *message)
     case MESSAGE_RELOAD:
         return UNTIL(reload);
     case MESSAGE_PORT:
+    case MESSAGE_PORT_MISSING:
         return UNTIL(port);
     case MESSAGE_PORT_OPENED:
         return offsetof(struct message, opened.text) + text_length(message->opened.text);
@@ -73,6 +74,7 @@ static bool is_about_machine(uint32_t type)
     case MESSAGE_LISTEN:
     case MESSAGE_RELOAD:
     case MESSAGE_PORT:
+    case MESSAGE_PORT_MISSING:
     case MESSAGE_LISTENING:
     case MESSAGE_RELOADED:
     case MESSAGE_PORT_OPENED:
@@ -126,6 +128,7 @@ static bool body_is_valid(const struct message *message)
     case MESSAGE_START:
         return is_place(&message->start.place);
     case MESSAGE_PORT:
+    case MESSAGE_PORT_MISSING:
         return message->port.network[0] != '\0' &&
                is_ended(message->port.network, sizeof message->port.network);
     case MESSAGE_PORT_OPENED:

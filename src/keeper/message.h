@@ -25,10 +25,12 @@ enum message_type {
     MESSAGE_LOOK,       /* has the machine been used? Of machines on bridge networks; answered by
                            USED */
     /* keeper -> front */
-    MESSAGE_LISTENING,   /* with the descriptor, or with an error */
-    MESSAGE_RELOADED,    /* done, or an error: the old configuration stays in force */
-    MESSAGE_PORT_OPENED, /* with the TAP device's descriptor, or with an error */
-    MESSAGE_MACHINE,     /* a machine that runs already: one for each, at the beginning of a link */
+    MESSAGE_LISTENING,    /* with the descriptor, or with an error */
+    MESSAGE_RELOADED,     /* done, or an error: the old configuration stays in force */
+    MESSAGE_PORT_MISSING, /* a bridge network can have its port now, which it has not, or not any
+                             more: to be asked for */
+    MESSAGE_PORT_OPENED,  /* with the TAP device's descriptor, or with an error */
+    MESSAGE_MACHINE, /* a machine that runs already: one for each, at the beginning of a link */
     MESSAGE_SYNCHRONISED, /* all MACHINE messages have been sent */
     MESSAGE_SPAWNED,      /* the machine's process exists */
     MESSAGE_ENTERED,      /* its kernel has been entered (bundled unikernels only) */
@@ -83,7 +85,7 @@ struct message {
         } reload;
         struct {
             char network[CONFIG_NETWORK_MAX]; /* its name */
-        } port;
+        } port;                               /* PORT, PORT_MISSING */
         struct {
             bool failed;
             char text[MESSAGE_TEXT_MAX]; /* why; for a person */

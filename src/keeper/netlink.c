@@ -25,19 +25,34 @@ struct netlink {
     } request;
 };
 
-struct netlink *netlink_open(struct error *error)
+static struct netlink *open_socket(unsigned groups, int flags, struct error *error)
 {
     struct netlink *netlink = calloc(1, sizeof *netlink);
     if (!netlink) {
         error_set(error, "memory is exhausted");
         return NULL;
     }
-    netlink->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-    if (netlink->socket && mnl_socket_bind(netlink->socket, 0, MNL_SOCKET_AUTOPID) == 0)
+    netlink->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | flags);
+    if (netlink->socket && mnl_socket_bind(netlink->socket, groups, MNL_SOCKET_AUTOPID) == 0)
         return netlink;
     error_set_errno(error, "cannot talk to the kernel about network devices");
     netlink_close(netlink);
     return NULL;
+}
+
+struct netlink *netlink_open(struct error *error)
+{
+    return open_socket(0, 0, error);
+}
+
+struct netlink *netlink_open_changes(struct error *error)
+{
+    return open_socket(RTMGRP_LINK, SOCK_NONBLOCK, error);
+}
+
+int netlink_descriptor(const struct netlink *netlink)
+{
+    return mnl_socket_get_fd(netlink->socket);
 }
 
 void netlink_close(struct netlink *netlink)
@@ -167,7 +182,8 @@ static int take_of_device(const struct nlattr *attribute, void *argument)
 static int take_device(const struct nlmsghdr *message, struct netlink_device *device)
 {
     const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
-    if (message->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(message) < sizeof *link)
+    if ((message->nlmsg_type != RTM_NEWLINK && message->nlmsg_type != RTM_DELLINK) ||
+        mnl_nlmsg_get_payload_len(message) < sizeof *link || link->ifi_family != AF_UNSPEC)
         return -1;
     *device =
         (struct netlink_device){.index = (unsigned)link->ifi_index, .up = link->ifi_flags & IFF_UP};
@@ -216,6 +232,39 @@ int netlink_list(struct netlink *netlink, netlink_device_function *function, voi
     if (ask(netlink, request, take_each, &listing) != 0)
         return error_set_errno(error, "cannot list the network devices");
     return 0;
+}
+
+/* --- what happens to them --- */
+
+struct following {
+    netlink_change_function *function;
+    void *argument;
+};
+
+static int take_change(const struct nlmsghdr *message, void *argument)
+{
+    const struct following *following = argument;
+    struct netlink_device device;
+    if (take_device(message, &device) == 0)
+        following->function(following->argument, &device, message->nlmsg_type == RTM_DELLINK);
+    return MNL_CB_OK;
+}
+
+int netlink_read_changes(struct netlink *netlink, netlink_change_function *function, void *argument,
+                         struct error *error)
+{
+    struct following following = {function, argument};
+    for (bool missed = false;;) {
+        ssize_t length = mnl_socket_recvfrom(netlink->socket, netlink->answer, ANSWER_SIZE);
+        if (length >= 0)
+            mnl_cb_run(netlink->answer, (size_t)length, 0, 0, take_change, &following);
+        else if (errno == EAGAIN)
+            return missed;
+        else if (errno == ENOBUFS)
+            missed = true;
+        else if (errno != EINTR)
+            return error_set_errno(error, "cannot follow what happens to network devices");
+    }
 }
 
 /* --- changes --- */

@@ -53,6 +53,18 @@ typedef void netlink_device_function(void *argument, const struct netlink_device
 int netlink_list(struct netlink *netlink, netlink_device_function *function, void *argument,
                  struct error *error);
 
+/* A socket of its own for what happens to devices; nothing is to be asked by it. NULL with the
+ * reason. */
+struct netlink *netlink_open_changes(struct error *error);
+int netlink_descriptor(const struct netlink *netlink); /* readable: something has happened */
+
+/* Calls `function` for each device that was made or changed, or is gone. 0; 1 if there was too much
+ * to keep, so that something is not told; -1 with the reason. */
+typedef void netlink_change_function(void *argument, const struct netlink_device *device,
+                                     bool gone);
+int netlink_read_changes(struct netlink *netlink, netlink_change_function *function, void *argument,
+                         struct error *error);
+
 /* The rest return 0, or -1 with the reason and errno. */
 
 /* Makes an empty bridge with that MAC address, which it keeps whatever joins it; it is down. */

@@ -11,6 +11,7 @@
 
 #define MACHINE_BUCKETS 1024
 
+struct bridge_watch;
 struct bridges;
 struct event;
 struct event_base;
@@ -34,6 +35,7 @@ struct keeper {
 
     struct listening *listening;
     struct bridges *bridges;
+    struct bridge_watch *bridge_watch;
     struct machine *machines[MACHINE_BUCKETS]; /* by name */
     unsigned starting;                         /* machines that are not ready yet */
     unsigned adopting;                         /* machines that are still being looked at */

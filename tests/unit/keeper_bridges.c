@@ -201,7 +201,7 @@ static void a_bridge_is_made_with_its_addresses_and_removed_at_the_end(void **st
     assert_true(exists(br0, &bridge));
     assert_string_equal(bridge.kind, "bridge");
     assert_true(bridge.up);
-    assert_non_null(strstr(bridge.alias, "bridge of network lan"));
+    assert_non_null(strstr(bridge.alias, "network lan: bridge"));
     assert_true(has_address(br0, "10.9.0.1"));
     assert_true(has_address(br0, "fd09::1"));
     bridges_remove(bridges);

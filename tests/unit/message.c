@@ -41,6 +41,7 @@ static struct message full(enum message_type type)
         message.reload.digest = UINT64_MAX;
         break;
     case MESSAGE_PORT:
+    case MESSAGE_PORT_MISSING:
         strcpy(message.port.network, "lan");
         break;
     case MESSAGE_PORT_OPENED:
