@@ -260,10 +260,12 @@ static void check_xen(struct config_loading *loading, const struct config_servic
     if (service->accel != CONFIG_ACCEL_AUTO)
         config_fault(loading->faults, loading->object_mark,
                      "'accel' is for QEMU; expected a service of backend 'xen' without it");
-    if (service->prewarm > 0 && has_writable_disk(entry))
+    bool wildcard = service->name && config_is_wildcard(service);
+    if ((service->prewarm > 0 || wildcard) && has_writable_disk(entry))
         config_fault(loading->faults, loading->object_mark,
-                     "'prewarm' with a disk that is written to: two machines would have it at a "
-                     "time; expected 'read-only: yes' for it, or no 'prewarm'");
+                     "%s with a disk that is written to: two machines would have it at a time; "
+                     "expected 'read-only: yes' for it, or no %s",
+                     wildcard ? "a wildcard" : "'prewarm'", wildcard ? "wildcard" : "'prewarm'");
     if (service->ready == CONFIG_READY_XENSTORE && !is_key(service->ready_text))
         config_fault(loading->faults, loading->object_mark,
                      "ready 'xenstore:%s' names no key; expected one below the machine's own "

@@ -65,6 +65,7 @@ static void adopt(struct xen_domain *domain, const struct record *record)
     domain->machine = machine;
     machine->data = domain;
     machine->started = record->started;
+    machine->place = record->place;
     machine->shutdown_timeout = record->shutdown_timeout;
     machine->place = record->place;
     machine->suspended = domain->state != XEN_RUNNING;

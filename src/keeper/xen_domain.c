@@ -454,6 +454,7 @@ void xen_domain_remember(struct xen_domain *domain)
         record.ready = machine->ready;
         record.suspended = machine->suspended;
         record.place = machine->place;
+        record.place = machine->place;
     }
     if (record_write(domain->directory, &record, &error) != 0)
         log_error("%s: %s; a restarted jitsud will not know this machine", domain->service,

@@ -464,6 +464,11 @@ int xl_file_suits(const struct xl_file *file, const struct config_service *servi
                 "to be the same",
                 (unsigned long long)(file->memory / MIB),
                 (unsigned long long)(service->memory / MIB));
+    if ((file->name || file->has_uuid) &&
+        (config_is_wildcard(service) || config_is_instance(service)))
+        problem(&reading, 0,
+                "'%s' for a wildcard, of which there are several machines; expected none",
+                file->name ? "name" : "uuid");
     if (file->bridge && network && strcmp(file->bridge, network->bridge) != 0)
         problem(&reading, 0, "bridge of 'vif' is %s; expected %s, that of network '%s', or none",
                 file->bridge, network->bridge, network->name);

@@ -191,8 +191,11 @@ static void spawned(struct service *service, const struct message *message)
     machine_describe(service, message);
     if (run->want && message->machine.moment > run->want->moment)
         run->phases.spawned = message->machine.moment - run->want->moment;
-    log_debug("%s: process %d%s", message->service, run->pid,
-              message->machine.prewarmed ? ", a spare one" : "");
+    const char *spare = message->machine.prewarmed ? ", a spare one" : "";
+    if (run->pid)
+        log_debug("%s: process %d%s", message->service, run->pid, spare);
+    else
+        log_debug("%s: domain %s%s", message->service, run->domain, spare);
     service_remember(service);
     if (!run->is_resuming)
         holding_spawned(service);
