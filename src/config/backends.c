@@ -50,7 +50,7 @@ enum config_taken config_take_domain(struct config_loading *loading, void *objec
                                      const struct config_scalar *scalar)
 {
     struct config_service_entry *entry = object;
-    if (scalar->length == 0)
+    if (scalar->length == 0 || scalar->length >= CONFIG_DOMAIN_MAX)
         return CONFIG_WRONG;
     entry->service.domain = config_loading_text(loading, scalar->text);
     return CONFIG_TAKEN;

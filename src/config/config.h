@@ -30,6 +30,7 @@
 #define CONFIG_LABEL_MAX           63    /* bytes of a label (RFC 1035, 2.3.4) */
 #define CONFIG_PATH_MAX            1024  /* of any path, with its NUL */
 #define CONFIG_NETWORK_MAX         64    /* of a network's name, with its NUL */
+#define CONFIG_DOMAIN_MAX          256   /* of a libvirt domain's name, with its NUL */
 #define CONFIG_CMDLINE_MAX         1024  /* of a kernel command line, with its NUL */
 #define CONFIG_NAME_TEXT_MAX                                                                       \
     254 /* of a domain name as text without its last dot, with its NUL (RFC 1035, 2.3.4) */

@@ -428,6 +428,8 @@ void keeper_machine_adopted(struct machine *machine)
     machine->next_serial = 0;
     begin_traffic(machine, false);
     end_adoption(machine);
+    if (machine->keeper->synchronised)
+        send_about(machine, MESSAGE_MACHINE, clock_now());
     keeper_synchronise(machine->keeper);
     if (next_serial)
         start_known(machine, next_serial, &machine->next_place);

@@ -96,7 +96,8 @@ void keeper_machine_console(struct machine *machine, const void *bytes, size_t l
 struct machine *keeper_machine_adopt(struct keeper *keeper, const struct backend *backend,
                                      const char *name, uint32_t serial);
 
-/* It can be used: what is known of it has been set. */
+/* It can be used: what is known of it has been set. The front is told when it is told of all, or at
+ * once where that has been. */
 void keeper_machine_adopted(struct machine *machine);
 
 #endif

@@ -139,6 +139,20 @@ char *qemu_command_kernel_line(const struct qemu_command *command)
     return line;
 }
 
+char *qemu_command_replace(const struct config_service *service, const char *text)
+{
+    char *replaced = NULL;
+    size_t length;
+    FILE *stream = open_memstream(&replaced, &length);
+    if (!stream)
+        return NULL;
+    print_replaced(stream, text, service);
+    if (fclose(stream) == 0)
+        return replaced;
+    free(replaced);
+    return NULL;
+}
+
 /* --- QEMU's arguments --- */
 
 /* The texts one after the other, each ended by NUL, and where each begins. */

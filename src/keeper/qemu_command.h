@@ -38,4 +38,7 @@ char **qemu_command_make(const struct qemu_command *command, struct error *error
  * addresses has the first one there. NULL: memory is exhausted. */
 char *qemu_command_kernel_line(const struct qemu_command *command);
 
+/* `text` with those replaced, allocated. NULL: memory is exhausted. */
+char *qemu_command_replace(const struct config_service *service, const char *text);
+
 #endif

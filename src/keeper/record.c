@@ -121,35 +121,73 @@ static json_t *place_to_json(const struct record *record)
     return array;
 }
 
-#define TOKEN_DIGITS (2 * MESSAGE_TOKEN_SIZE)
+/* Tokens and UUIDs. */
+#define BYTES       16
+#define HEXADECIMAL (2 * BYTES)
+_Static_assert(MESSAGE_TOKEN_SIZE == BYTES, "tokens and UUIDs are written alike");
 
-static void format_token(const uint8_t token[MESSAGE_TOKEN_SIZE], char text[TOKEN_DIGITS + 1])
+static void format_bytes(const uint8_t bytes[BYTES], char text[HEXADECIMAL + 1])
 {
-    for (size_t i = 0; i < MESSAGE_TOKEN_SIZE; i++)
-        snprintf(text + 2 * i, 3, "%02x", token[i]);
+    for (size_t i = 0; i < BYTES; i++)
+        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
 }
 
-static int parse_token(const char *text, uint8_t token[MESSAGE_TOKEN_SIZE])
+static int parse_bytes(const char *text, uint8_t bytes[BYTES])
 {
-    if (strlen(text) != TOKEN_DIGITS || strspn(text, "0123456789abcdef") != TOKEN_DIGITS)
+    if (strlen(text) != HEXADECIMAL || strspn(text, "0123456789abcdef") != HEXADECIMAL)
         return -1;
-    for (size_t i = 0; i < MESSAGE_TOKEN_SIZE; i++) {
+    for (size_t i = 0; i < BYTES; i++) {
         char digits[3] = {text[2 * i], text[2 * i + 1], '\0'};
-        token[i] = (uint8_t)strtoul(digits, NULL, 16);
+        bytes[i] = (uint8_t)strtoul(digits, NULL, 16);
     }
+    return 0;
+}
+
+static int add_libvirt(json_t *object, const struct record_libvirt *libvirt)
+{
+    char uuid[HEXADECIMAL + 1];
+    format_bytes(libvirt->uuid, uuid);
+    return json_object_set_new(
+        object, "libvirt",
+        json_pack("{s:s, s:s, s:s, s:b, s:I, s:i}", "connect", libvirt->connect, "name",
+                  libvirt->name, "uuid", uuid, "existing", libvirt->existing, "user",
+                  (json_int_t)libvirt->user, "pid", (int)libvirt->pid));
+}
+
+static int libvirt_from_json(json_t *object, struct record_libvirt *libvirt)
+{
+    const char *connect, *name, *uuid;
+    json_int_t user;
+    int existing, pid;
+    if (!object)
+        return 0;
+    if (json_unpack(object, "{s:s, s:s, s:s, s:b, s:I, s:i}", "connect", &connect, "name", &name,
+                    "uuid", &uuid, "existing", &existing, "user", &user, "pid", &pid) != 0 ||
+        parse_bytes(uuid, libvirt->uuid) != 0 || strlen(connect) >= sizeof libvirt->connect ||
+        strlen(name) >= sizeof libvirt->name || user < 0 || user > UINT32_MAX || pid < 0)
+        return -1;
+    strcpy(libvirt->connect, connect);
+    strcpy(libvirt->name, name);
+    libvirt->existing = existing;
+    libvirt->user = (uint32_t)user;
+    libvirt->pid = pid;
     return 0;
 }
 
 int record_write(int directory, const struct record *record, struct error *error)
 {
-    char token[TOKEN_DIGITS + 1];
-    format_token(record->token, token);
+    char token[HEXADECIMAL + 1];
+    format_bytes(record->token, token);
     json_t *object =
         json_pack("{s:s, s:I, s:f, s:I, s:b, s:b, s:o, s:s, s:s, s:o}", "service", record->service,
                   "serial", (json_int_t)record->serial, "started", record->started,
                   "shutdown-timeout", (json_int_t)record->shutdown_timeout, "ready", record->ready,
                   "suspended", record->suspended, "forwards", forwards_to_json(record), "token",
                   token, "domain", record->domain, "addresses", place_to_json(record));
+    if (object && record->libvirt.connect[0] && add_libvirt(object, &record->libvirt) != 0) {
+        json_decref(object);
+        object = NULL;
+    }
     char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
     json_decref(object);
     if (!text)
@@ -215,9 +253,10 @@ static int from_json(json_t *object, struct record *record)
                     &shutdown_timeout, "ready", &ready, "suspended", &suspended, "forwards",
                     &forwards, "token", &token, "domain", &domain, "addresses", &addresses) != 0 ||
         strlen(domain) >= sizeof record->domain ||
-        (token && parse_token(token, record->token) != 0) || !service[0] ||
+        (token && parse_bytes(token, record->token) != 0) || !service[0] ||
         strlen(service) >= sizeof record->service || serial < 0 || serial > UINT32_MAX ||
-        shutdown_timeout < 0 || !isfinite(record->started) || record->started < 0)
+        shutdown_timeout < 0 || !isfinite(record->started) || record->started < 0 ||
+        libvirt_from_json(json_object_get(object, "libvirt"), &record->libvirt) != 0)
         return -1;
     strcpy(record->service, service);
     strcpy(record->domain, domain);

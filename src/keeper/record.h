@@ -19,6 +19,16 @@
 
 #define RECORD_DOMAIN_SIZE 40
 
+/* What is more of a libvirt domain. */
+struct record_libvirt {
+    char connect[512]; /* its connection's URI */
+    char name[256];
+    uint8_t uuid[16];
+    bool existing; /* it was not made by jitsud */
+    uint32_t user; /* that its QEMU runs as */
+    int32_t pid;   /* of that; 0: not known */
+};
+
 struct record {
     char service[CONFIG_NAME_TEXT_MAX];
     uint32_t serial;
@@ -31,6 +41,7 @@ struct record {
     uint8_t token[MESSAGE_TOKEN_SIZE]; /* all 0: not known */
     char domain[RECORD_DOMAIN_SIZE];   /* UUID of its Xen domain; "": it has none */
     struct message_place place;
+    struct record_libvirt libvirt;     /* connect "": it is not one of libvirt's */
 };
 
 /* Makes directory `name`, for its owner only, in directory `parent`; what an ended process left
