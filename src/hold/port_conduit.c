@@ -152,8 +152,7 @@ void port_conduit_run(struct port_service *service)
     }
     say_next(service);
     conduit_link_flush(&conduit->link);
-    port_service_due(service, MATTER_CONDUIT,
-                     conduit_link_run(&conduit->link, service->port->now));
+    port_service_due(service, MATTER_CONDUIT, conduit_link_run(&conduit->link, service->port->now));
 }
 
 void port_conduit_reach(struct port_service *service)

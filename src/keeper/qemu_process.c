@@ -467,6 +467,10 @@ static int launch(struct qemu_process *process, const struct config_service *ser
     int qmp_socket = ends.own_qmp;
     ends.own_qmp = -1;
     failed = watch_all(process, qmp_socket);
+    /* A spare has come as far as it should when its monitor answers. If it does not even take the
+     * question, the end of the connection is what is read. */
+    if (!failed && paused)
+        (void)qmp_greet(process->qmp);
     if (failed) {
         error_set(error, "memory is exhausted");
         qemu_process_kill(process);

@@ -26,6 +26,7 @@ struct qmp {
     void *argument;
     struct pending pending[QMP_PENDING_MAX]; /* a ring */
     unsigned first, count;
+    bool has_greeted;
     bool *freed; /* of the reading function on the stack, which must know; else NULL */
     char *line;  /* what came of a line that has not ended yet */
     size_t length, capacity;
@@ -168,7 +169,7 @@ static void on_readable(evutil_socket_t socket, short events, void *argument)
         close_connection(qmp, why);
 }
 
-int qmp_execute(struct qmp *qmp, const char *command, qmp_answer_function *answered, void *argument)
+static int say(struct qmp *qmp, const char *command, qmp_answer_function *answered, void *argument)
 {
     size_t length = strlen(command);
     if (qmp->socket == -1 || qmp->count == QMP_PENDING_MAX)
@@ -190,6 +191,19 @@ static void negotiated(void *argument, bool failed, const char *text)
         qmp->callbacks->greeted(qmp->argument);
 }
 
+int qmp_greet(struct qmp *qmp)
+{
+    if (qmp->has_greeted)
+        return 0;
+    qmp->has_greeted = true;
+    return say(qmp, "{\"execute\":\"qmp_capabilities\"}", negotiated, qmp);
+}
+
+int qmp_execute(struct qmp *qmp, const char *command, qmp_answer_function *answered, void *argument)
+{
+    return qmp_greet(qmp) != 0 ? -1 : say(qmp, command, answered, argument);
+}
+
 struct qmp *qmp_new(struct event_base *base, int socket, const struct qmp_callbacks *callbacks,
                     void *argument)
 {
@@ -206,8 +220,6 @@ struct qmp *qmp_new(struct event_base *base, int socket, const struct qmp_callba
         qmp_free(qmp);
         return NULL;
     }
-    /* If even this is not taken, the end of the connection is what is read. */
-    (void)qmp_execute(qmp, "{\"execute\":\"qmp_capabilities\"}", negotiated, qmp);
     return qmp;
 }
 

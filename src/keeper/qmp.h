@@ -19,7 +19,7 @@ struct qmp;
 typedef void qmp_answer_function(void *argument, bool failed, const char *text);
 
 struct qmp_callbacks {
-    /* The first answer has come: QEMU runs its main loop. */
+    /* The answer to the greeting has come: QEMU runs its main loop. */
     void (*greeted)(void *argument);
     /* "SHUTDOWN", "RESUME", ... */
     void (*event)(void *argument, const char *name);
@@ -27,15 +27,18 @@ struct qmp_callbacks {
     void (*closed)(void *argument, const char *why);
 };
 
-/* Takes over the connected, non-blocking `socket` and asks for the command mode at once, so that
- * commands may follow without waiting for QEMU. `callbacks` must outlive it. NULL if memory is
- * exhausted. */
+/* Takes over the connected, non-blocking `socket`, and says nothing yet: a machine that boots has
+ * better to do than to answer. `callbacks` must outlive it. NULL if memory is exhausted. */
 struct qmp *qmp_new(struct event_base *base, int socket, const struct qmp_callbacks *callbacks,
                     void *argument);
 
-/* Sends the command, a complete JSON object, in order. Its answer calls `answered` (may be NULL).
- * Returns 0, or -1 if QEMU does not take it: then the connection is of no use any more. May be
- * called from callbacks. */
+/* Asks for the command mode, whose coming is `greeted`; only the first time. Returns 0, or -1 if
+ * QEMU does not take it. */
+int qmp_greet(struct qmp *qmp);
+
+/* Sends the command, a complete JSON object, in order, greeting first. Its answer calls `answered`
+ * (may be NULL). Returns 0, or -1 if QEMU does not take it: then the connection is of no use any
+ * more. May be called from callbacks. */
 int qmp_execute(struct qmp *qmp, const char *command, qmp_answer_function *answered,
                 void *argument);
 

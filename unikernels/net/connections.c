@@ -22,10 +22,10 @@ ip_addr_t connections_address(const uint8_t *bytes, size_t size)
 
 struct tcp_pcb *connections_find(struct tcp_pcb *list, const struct ends *ends)
 {
-    while (list && !(list->remote_port == ends->client_port &&
-                     list->local_port == ends->machine_port &&
-                     ip_addr_cmp(&list->remote_ip, &ends->client) &&
-                     ip_addr_cmp(&list->local_ip, &ends->machine)))
+    while (list &&
+           !(list->remote_port == ends->client_port && list->local_port == ends->machine_port &&
+             ip_addr_cmp(&list->remote_ip, &ends->client) &&
+             ip_addr_cmp(&list->local_ip, &ends->machine)))
         list = list->next;
     return list;
 }

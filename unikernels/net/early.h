@@ -1,7 +1,7 @@
-/* Segments that come to the machine before it has been given their connections, while the port hands
- * these over: they wait, so that their clients need not send them again. What came before them is
- * with the port, which passes it on when it has heard that the machine has the connection: until
- * then they wait, too. */
+/* Segments that come to the machine before it has been given their connections, while the port
+ * hands these over: they wait, so that their clients need not send them again. What came before
+ * them is with the port, which passes it on when it has heard that the machine has the connection:
+ * until then they wait, too. */
 #ifndef JITSU_NET_EARLY_H
 #define JITSU_NET_EARLY_H
 
