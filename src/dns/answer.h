@@ -16,24 +16,25 @@ struct extended_error {
 };
 
 struct answer {
-    uint8_t rcode; /* enum dns_rcode */
     bool authoritative;
     bool outside; /* the name itself is in no zone of ours, or in one that is delegated to others */
+    bool is_unknown;         /* `host` is a wildcard that has no instance of `label` */
     uint8_t count;           /* RRsets for the answer section */
+    uint8_t rcode;           /* enum dns_rcode */
+    uint8_t tail_name;       /* length of the name that `tail_base` is of */
     uint16_t tail_base;      /* where in the response the name starts whose end the tail's is */
-    uint8_t tail_name;       /* length of that name */
     const struct tail *tail; /* NULL: none */
     struct dns_host *host;   /* the host whose addresses were asked for, or NULL */
-    bool is_unknown;         /* `host` is a wildcard that has no instance of `label` */
-    bool has_records;        /* then: the name exists by records of the wildcard itself */
     const struct extended_error *extended; /* NULL: none */
     struct {
         const struct rrset *rrset;
         const uint8_t *records;
         uint16_t owner; /* where in the response its name is */
     } rrsets[ANSWER_ALIASES_MAX +
-             1];                    /* all but the last are CNAME records, each the last's target */
-    char label[NAME_LABEL_MAX + 1]; /* set only if the host is_unknown */
+             1]; /* all but the last are CNAME records, each the last's target */
+    /* Set only if the label is_unknown: */
+    bool has_records; /* the name exists by records of the wildcard itself */
+    char label[NAME_LABEL_MAX + 1];
 };
 
 /* Finds the answer (RFC 1034, 4.3.2; RFC 4592 for wildcards). */

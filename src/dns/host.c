@@ -37,12 +37,12 @@ static bool counts(const struct dns_host *host, const struct sockaddr *client)
     return false;
 }
 
-struct dns_want host_want(const struct question *question, const struct sockaddr *client)
+void host_want(const struct question *question, const struct sockaddr *client,
+               struct dns_want *want)
 {
-    struct dns_want want = {.type = question->type, .moment = clock_now()};
-    endpoint_from_sockaddr(client, &want.client);
-    name_to_text(question->name, want.name, sizeof want.name);
-    return want;
+    *want = (struct dns_want){.type = question->type, .moment = clock_now()};
+    endpoint_from_sockaddr(client, &want->client);
+    name_to_text(question->name, want->name, sizeof want->name);
 }
 
 static void want(struct dns_host *host, const struct question *question,
@@ -50,7 +50,8 @@ static void want(struct dns_host *host, const struct question *question,
 {
     if (atomic_exchange_explicit(&host->wanted, true, memory_order_acq_rel))
         return;
-    struct dns_want want = host_want(question, client);
+    struct dns_want want;
+    host_want(question, client, &want);
     observer->wanted(observer->argument, host, &want);
 }
 

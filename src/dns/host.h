@@ -40,6 +40,7 @@ extern const struct extended_error host_error_too_many, host_error_timeout, host
 extern const struct extended_error host_error_no_resources;
 
 /* Who wants what: for the observer. */
-struct dns_want host_want(const struct question *question, const struct sockaddr *client);
+void host_want(const struct question *question, const struct sockaddr *client,
+               struct dns_want *want);
 
 #endif

@@ -120,7 +120,8 @@ static bool start_timer(struct kept *kept)
 static void ask_about(struct kept *kept, const char *label)
 {
     const struct worker *worker = kept->pending->worker;
-    struct dns_want want = host_want(&kept->query.question, kept->query.peer.address);
+    struct dns_want want;
+    host_want(&kept->query.question, kept->query.peer.address, &want);
     kept->pending->unknown_count++;
     strcpy(kept->label, label);
     worker->unknown(worker->observer.argument, kept->host, kept->label, worker->number, &want);
