@@ -2,6 +2,7 @@
 """What counts as use of the bundled unikernels on a bridge, which tell it themselves, and what it is to be suspended unused."""
 
 import contextlib
+import socket
 
 import bridge
 import bridge_clients as clients
@@ -62,17 +63,26 @@ def strangers_do_not_resume_one():
         assert stranger.recv(9) == b"HTTP/1.1 "
 
 
+def counted_devices():
+    """The machines' network devices at which packets are counted now."""
+    with open("/proc/net/packet") as file:
+        indices = {int(line.split()[4]) for line in file.readlines()[1:]}
+    return [name for index, name in socket.if_nameindex() if index in indices and name.startswith("jm-")]
+
+
 def the_first_byte_is_known():
     for number, settings in (0, {}), (1, {}), (1, {"prewarm": 1}):
         one = service(number, **settings)
         with clients.world(one) as (daemon, near, _):
             daemon.wait_for_spares(one["name"])
             with near.connect(one["address"][0]) as connection:
+                lab.wait_until(counted_devices, "its answer is waited for")
                 get(connection)
             phases = lab.wait_until(lambda: [event["phases"] for event in daemon.events(one["name"])
                                              if event["cause"] == "first-byte"], "the first byte is told")
             assert len(phases) == 1, phases
             assert phases[0]["spawned"] < phases[0]["entered"] < phases[0]["ready"] < phases[0]["first_byte"], phases
+            lab.wait_until(lambda: not counted_devices(), "no packet of it is counted any longer")
 
 
 if __name__ == "__main__":

@@ -87,6 +87,12 @@ def a_query_or_a_packet_starts_it_and_nothing_of_what_waits_is_lost():
 
 # --- what keeps it running ---
 
+def wildcard(**settings):
+    one = service(0, name="*.apps.lab.example", instances=2, prefix="10.77.0.128/29", **settings)
+    del one["address"]
+    return one
+
+
 def what_its_clients_do_keeps_it_and_noise_does_not():
     keeping = {"idle": f"{IDLE}s"}
     ignoring = {**keeping, "idle-connections": "ignore"}
@@ -94,13 +100,16 @@ def what_its_clients_do_keeps_it_and_noise_does_not():
     silent, kept_alive_in_vain, noisy, far_from = service(4, **keeping), service(5, **ignoring), service(6, **ignoring), \
         service(7, **keeping, **{"summon-from": [bridge.PREFIX, bridge.PREFIX6]})
     used, unused = [talked_to, read, kept_alive], [silent, kept_alive_in_vain, noisy, far_from]
-    with world(*used, *unused) as (daemon, near, far), contextlib.ExitStack() as stack:
+    with world(*used, *unused, wildcard(**ignoring)) as (daemon, near, far), contextlib.ExitStack() as stack:
+        instances = [{"name": name, "address": daemon.resolve(name)} for name in ("used.apps.lab.example", "unused.apps.lab.example")]
+        used.append(instances[0])
+        unused.append(instances[1])
         users = [stack.enter_context(user) for user in (
             Steady(near, talked_to, repeat, ECHO), Steady(near, read, lambda connection: connection.recv(100), TICKER),
-            Steady(near, kept_alive, keepalive, ECHO))]
+            Steady(near, kept_alive, keepalive, ECHO), Steady(near, instances[0], repeat, ECHO))]
         noise = Steady(near, noisy, lambda _: make_noise(near, noisy), ECHO)
         for other in noise, Steady(near, silent, port=ECHO), Steady(near, kept_alive_in_vain, keepalive, ECHO), \
-                Steady(near, far_from, port=ECHO), Steady(far, far_from, repeat, ECHO):
+                Steady(near, far_from, port=ECHO), Steady(far, far_from, repeat, ECHO), Steady(near, instances[1], port=ECHO):
             stack.enter_context(other)
         check(daemon, used, unused, users)
         assert not noise.failure, noise.failure
@@ -118,11 +127,11 @@ def a_restarted_jitsud_adopts_it_and_goes_on_counting():
             daemon.stop()
             daemon.start()
             daemon.wait_for(one["name"], "running")
-            time.sleep(1.5 * IDLE)
+            time.sleep(1.2 * IDLE)
             keeper = daemon.role("keeper")
             os.kill(keeper, 9)
             lab.wait_until(lambda: daemon.role("keeper") != keeper, "there is another keeper")
-            time.sleep(1.5 * IDLE)
+            time.sleep(1.2 * IDLE)
             assert daemon.status(one["name"])["pid"] == pid and not reasons(daemon, one), daemon.events(one["name"])
         assert not busy.failure, busy.failure
         daemon.wait_for(one["name"], "off")

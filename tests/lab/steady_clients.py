@@ -9,7 +9,7 @@ import bridge_clients as clients
 import bridge_wire
 import lab
 
-IDLE = 5  # the services' idle time
+IDLE = 4  # the services' idle time
 
 
 class Steady(threading.Thread):
