@@ -88,6 +88,7 @@ static int qemu_start(struct machine *machine, const struct config_service *serv
 
 static void qemu_seen_ready(struct machine *machine)
 {
+    qemu_process_listen(machine->data);
     readiness_seen(machine->data);
 }
 

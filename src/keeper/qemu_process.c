@@ -125,6 +125,12 @@ static void on_console(evutil_socket_t socket, short events, void *argument)
     read_console(argument);
 }
 
+void qemu_process_listen(struct qemu_process *process)
+{
+    if (process->console_socket != -1)
+        read_console(process);
+}
+
 /* Keeps the last line that is no mere information: it says why QEMU ends. */
 static void end_complaint(struct qemu_process *process)
 {

@@ -81,6 +81,9 @@ void qemu_process_condemn(struct qemu_process *process, const struct error *why)
 /* Frees what is known of it; the process itself and its record stay. */
 void qemu_process_free(struct qemu_process *process);
 
+/* Takes note of what its console has said by now. */
+void qemu_process_listen(struct qemu_process *process);
+
 /* Writes its record, from its machine. */
 void qemu_process_remember(struct qemu_process *process);
 

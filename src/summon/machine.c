@@ -209,6 +209,9 @@ void machine_ready(struct service *service, enum machine_event event, const stru
     uint64_t moment = run->shown_ready ? run->shown_ready : message->machine.moment;
     if (run->want && moment > run->want->moment)
         run->phases.ready = moment - run->want->moment;
+    /* The console, which tells of it, may be read later than the network. */
+    if (run->phases.ready && run->phases.entered > run->phases.ready)
+        run->phases.entered = run->phases.ready;
     free(service->error);
     service->error = NULL;
     reaper_watch(service);

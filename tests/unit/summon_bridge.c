@@ -458,6 +458,19 @@ static void the_first_byte_is_told_when_it_is_known_to_be_ready(void **state)
     assert_true(last_transition()->phases.first_byte > last_transition()->phases.ready);
 }
 
+static void it_was_entered_before_it_was_ready(void **state)
+{
+    (void)state;
+    begin(world_config(1));
+    assert_true(packet(0));
+    keeper_says(MESSAGE_SPAWNED, 0);
+    port_sees_ready(0);
+    keeper_says(MESSAGE_ENTERED, 0); /* its console was read after the network */
+    keeper_ready(0);
+    assert_true(last_transition()->phases.ready > 0);
+    assert_int_equal(last_transition()->phases.entered, last_transition()->phases.ready);
+}
+
 static void a_port_that_opens_later_is_told_how_things_are(void **state)
 {
     (void)state;
@@ -647,6 +660,7 @@ int main(void)
         TEST(what_the_keeper_saw_of_an_ended_machine_is_ignored),
         TEST(connections_do_not_keep_it_where_only_some_clients_count),
         TEST(the_first_byte_is_told_when_it_is_known_to_be_ready),
+        TEST(it_was_entered_before_it_was_ready),
         TEST(a_port_that_opens_later_is_told_how_things_are),
         TEST(after_the_keeper_s_restart_a_start_is_begun_anew),
         TEST(a_reload_changes_the_address_when_the_machine_has_ended),
