@@ -155,7 +155,6 @@ int xen_config_make(struct xen_domain *domain, const struct config_service *serv
 
 void xen_work_create(struct xen_job *job, struct xen_tools *tools);
 void xen_work_unpause(struct xen_job *job, struct xen_tools *tools);
-void xen_work_shutdown(struct xen_job *job, struct xen_tools *tools);
 void xen_work_pause(struct xen_job *job, struct xen_tools *tools);
 void xen_work_save(struct xen_job *job, struct xen_tools *tools);
 void xen_work_restore(struct xen_job *job, struct xen_tools *tools);

@@ -234,16 +234,6 @@ static void unpaused(struct xen_job *job)
     xen_domain_proceed(domain);
 }
 
-static void told_to_shut_down(struct xen_job *job)
-{
-    struct xen_domain *domain = take_back(job);
-    if (job->failed) {
-        log_info("%s: %s; destroying it", domain->service, job->error.text);
-        domain->end_wanted = true;
-    }
-    xen_domain_proceed(domain);
-}
-
 /* It is out of reach now. */
 static void leave(struct xen_domain *domain)
 {
@@ -336,6 +326,17 @@ static void begin_suspend(struct xen_domain *domain)
     submit(domain, xen_work_pause, paused);
 }
 
+/* The toolstack would wait for the guest to take notice, for a minute. */
+static void begin_shutdown(struct xen_domain *domain)
+{
+    char path[128];
+    struct error error;
+    snprintf(path, sizeof path, "/local/domain/%u/control/shutdown", domain->domid);
+    domain->shutdown_wanted = false;
+    if (xen_store_write(domain->xen->store, path, "poweroff", &error) != 0)
+        log_warning("%s: %s; it is destroyed at its deadline", domain->service, error.text);
+}
+
 static void begin_end(struct xen_domain *domain)
 {
     if (has_domain(domain)) {
@@ -361,8 +362,7 @@ void xen_domain_proceed(struct xen_domain *domain)
     } else if (domain->run_wanted || (domain->make_wanted && domain->state == XEN_ABSENT)) {
         begin_run(domain);
     } else if (domain->shutdown_wanted && domain->state == XEN_RUNNING) {
-        domain->shutdown_wanted = false;
-        submit(domain, xen_work_shutdown, told_to_shut_down);
+        begin_shutdown(domain);
     } else if (domain->suspend_wanted && domain->state == XEN_RUNNING) {
         begin_suspend(domain);
     }

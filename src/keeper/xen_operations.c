@@ -72,14 +72,6 @@ void xen_work_unpause(struct xen_job *job, struct xen_tools *tools)
         fail(job, tools, "Xen cannot let it run");
 }
 
-void xen_work_shutdown(struct xen_job *job, struct xen_tools *tools)
-{
-    const struct xen_domain *domain = domain_of(job);
-    if (has_tools(job, tools) &&
-        libxl_domain_shutdown(xen_tools_context(tools), domain->domid, NULL) != 0)
-        fail(job, tools, "it cannot be told to shut down");
-}
-
 /* One that is not there any more needs no end. */
 static void destroy(struct xen_job *job, struct xen_tools *tools)
 {

@@ -105,6 +105,73 @@ def its_own_end_is_noticed_and_so_is_that_by_others():
         lab.wait_until(lambda: not domains(), "no domain is left")
 
 
+def one_that_does_not_shut_down_is_destroyed():
+    one = idle(1, stop="shutdown", **{"shutdown-timeout": "1s"})
+    with tiny(one) as daemon:
+        summon(daemon, one)
+        daemon.ctl("stop", one["name"])
+        daemon.wait_for(one["name"], "off")
+        assert "it has not shut down in time: destroying it" in daemon.log()
+        assert not domains()
+
+
+def one_that_is_stopped_while_it_is_made_leaves_nothing():
+    one = idle(1)
+    with tiny(one) as daemon:
+        for _ in range(3):
+            daemon.ask(one["name"])
+            daemon.ctl("stop", one["name"])
+            daemon.wait_for(one["name"], "off")
+            assert not domains() and not os.listdir(os.path.join(daemon.run_directory, "domains"))
+
+
+def a_keeper_that_dies_while_it_makes_one_leaves_nothing():
+    one = idle(1)
+    with tiny(one) as daemon:
+        for pause in 0.05, 0.15, 0.25:
+            keeper = daemon.role("keeper")
+            daemon.ask(one["name"])
+            time.sleep(pause)
+            os.kill(keeper, signal.SIGKILL)
+            lab.wait_until(lambda: daemon.state(one["name"]) in ("failed", "running"), "its fate is known")
+            lab.wait_until(lambda: daemon.rcode(one["name"], "A") == "NOERROR" and daemon.state(one["name"]) == "running",
+                           "it is started again")
+            assert list(domains()) == [domain_of(one)], domains()
+            daemon.ctl("stop", one["name"])
+            daemon.wait_for(one["name"], "off")
+            lab.wait_until(lambda: not domains(), "no domain is left")
+
+
+def a_slow_start_delays_no_other():
+    """A kernel that unpacks itself keeps the toolstack busy for seconds."""
+    slow, one, two = idle(1, image=kernel(), memory="128M", cmdline="quiet"), idle(2), idle(3)
+    with tiny(slow, one, two) as daemon:
+        daemon.ask(slow["name"])
+        daemon.ask(one["name"])
+        daemon.ask(two["name"])
+        daemon.wait_for(one["name"], "running")
+        daemon.wait_for(two["name"], "running")
+        assert daemon.state(slow["name"]) == "starting"
+        daemon.ctl("stop", slow["name"])
+        daemon.wait_for(slow["name"], "off")
+        assert sorted(domains()) == [domain_of(one), domain_of(two)]
+
+
+def instances_of_a_wildcard_have_domains_of_their_own():
+    wildcard = {**idle(1, name="*.many.lab.example"), "instances": 4}
+    del wildcard["address"]
+    with tiny(wildcard) as daemon:
+        for name in "a.many.lab.example", "b.many.lab.example":
+            daemon.ask(name)
+            daemon.wait_for(name, "running")
+        before = domains()
+        assert sorted(before) == ["jitsu-a.many.lab.example", "jitsu-b.many.lab.example"], before
+        daemon.stop()
+        daemon.start()
+        assert daemon.state("a.many.lab.example") == daemon.state("b.many.lab.example") == "running"
+        assert {name: number for name, (number, _) in domains().items()} == {name: number for name, (number, _) in before.items()}
+
+
 def limits_count_it():
     one, two = idle(1), idle(2)
     with tiny(one, two, limits={"machines": 1}) as daemon:
@@ -211,6 +278,8 @@ def one_that_cannot_be_saved_waits_in_memory():
 
 lab.run(a_query_makes_a_domain_whose_device_is_on_the_bridge, nobody_uses_it_and_it_is_reaped,
         a_key_in_xenstore_tells_that_it_is_ready, one_that_is_never_ready_is_destroyed, what_cannot_be_started_says_why,
-        its_own_end_is_noticed_and_so_is_that_by_others, limits_count_it, a_restarted_jitsud_adopts_it,
+        its_own_end_is_noticed_and_so_is_that_by_others, one_that_does_not_shut_down_is_destroyed,
+        one_that_is_stopped_while_it_is_made_leaves_nothing, a_keeper_that_dies_while_it_makes_one_leaves_nothing,
+        a_slow_start_delays_no_other, instances_of_a_wildcard_have_domains_of_their_own, limits_count_it, a_restarted_jitsud_adopts_it,
         one_that_had_not_begun_to_serve_is_not_adopted, an_xl_file_describes_it, spares_wait_and_are_used_and_replaced,
         one_that_cannot_be_saved_waits_in_memory)
