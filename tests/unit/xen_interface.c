@@ -66,7 +66,9 @@ SAME_PLACE(struct xen_unbound_port, domain, struct evtchn_alloc_unbound, dom);
 SAME_PLACE(struct xen_unbound_port, remote, struct evtchn_alloc_unbound, remote_dom);
 SAME_PLACE(struct xen_unbound_port, port, struct evtchn_alloc_unbound, port);
 
+SAME_VALUE(XEN_HVM_SET_PARAMETER, HVMOP_set_param);
 SAME_VALUE(XEN_HVM_GET_PARAMETER, HVMOP_get_param);
+SAME_VALUE(XEN_PARAM_CALLBACK, HVM_PARAM_CALLBACK_IRQ);
 SAME_VALUE(XEN_PARAM_STORE_FRAME, HVM_PARAM_STORE_PFN);
 SAME_VALUE(XEN_PARAM_STORE_PORT, HVM_PARAM_STORE_EVTCHN);
 SAME_VALUE(XEN_PARAM_CONSOLE_PAGE, HVM_PARAM_CONSOLE_PFN);

@@ -130,6 +130,10 @@ static void serve(const struct xen_store_header *request, const char *path, size
         break;
     case XEN_STORE_WATCH: {
         size_t name = find_or_add(path);
+        if (strcmp(world.names[name].token, rest) == 0) {
+            answer(XEN_STORE_ERROR, request->id, "EEXIST", sizeof "EEXIST");
+            break;
+        }
         snprintf(world.names[name].token, sizeof world.names[name].token, "%s", rest);
         answer(request->type, request->id, "OK", sizeof "OK");
         tell_of_change(name);

@@ -59,7 +59,9 @@ struct xen_unbound_port {
 };
 
 /* hvm/hvm_op.h and hvm/params.h */
+#define XEN_HVM_SET_PARAMETER  0u /* HVMOP_set_param */
 #define XEN_HVM_GET_PARAMETER  1u /* HVMOP_get_param */
+#define XEN_PARAM_CALLBACK     0u /* HVM_PARAM_CALLBACK_IRQ */
 #define XEN_PARAM_STORE_FRAME  1u
 #define XEN_PARAM_STORE_PORT   2u
 #define XEN_PARAM_CONSOLE_PAGE 17u
@@ -68,7 +70,7 @@ struct xen_parameter {
     uint16_t domain;
     uint16_t pad;
     uint32_t index;
-    uint64_t value; /* out */
+    uint64_t value;
 };
 
 /* xen.h: the page that is shared with Xen. */

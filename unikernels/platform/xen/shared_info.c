@@ -25,6 +25,12 @@ void page_map(uint32_t space, uint64_t index, void *page)
 
 void shared_info_map(void)
 {
+    /* Nothing is to interrupt the machine; but it is by this that Xen learns that it is in 64-bit
+     * mode, and lays the page out accordingly. */
+    struct xen_parameter no_callback = {.domain = XEN_SELF, .index = XEN_PARAM_CALLBACK};
+
+    if (hypercall(XEN_HVM, XEN_HVM_SET_PARAMETER, &no_callback) != 0)
+        machine_fatal("Xen does not take a 64-bit machine");
     page_map(XEN_SPACE_SHARED_INFO, 0, &shared);
 }
 

@@ -153,7 +153,7 @@ void store_ask_watch(const char *directory, const char *name, void (*changed)(vo
         i++;
     if (i == WATCHES_MAX)
         machine_fatal("too many watches of xenstore");
-    watches[i] = (struct watch){.changed = changed};
+    watches[i].changed = changed;
     int length = snprintf(token, sizeof token, "%u", i);
     ask(XEN_STORE_WATCH, directory, name, token, (size_t)length + 1);
 }
