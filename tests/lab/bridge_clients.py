@@ -1,4 +1,4 @@
-"""Clients of a bridge network, on the LAN and behind a router, with sockets that this process uses, and what is on their wires."""
+"""Clients of a bridge network, on the LAN and behind a router, with sockets that this process uses."""
 
 import atexit
 import contextlib
@@ -9,12 +9,12 @@ import os
 import re
 import select
 import socket
-import struct
 import subprocess
 import time
 
 import bridge
 import lab
+import wire_log
 
 ROUTER, ROUTER6 = "10.77.0.254", "fd77::fe"
 FAR_PREFIX, FAR_ROUTER, FAR_CLIENT = "10.88.0.0/24", "10.88.0.1", "10.88.0.100"
@@ -22,8 +22,6 @@ FAR_PREFIX6, FAR_ROUTER6, FAR_CLIENT6 = "fd88::/64", "fd88::1", "fd88::100"
 LAN = {**bridge.LAN, "gateway": [ROUTER, ROUTER6]}
 
 CLONE_NEWNET = 0x40000000
-SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
-ETHERNET_ALL = 3
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
@@ -81,12 +79,7 @@ class Host:
 
     def listen(self):
         """A socket that gets every frame on the host's wire, with its time, until it is closed."""
-        wire = self.socket(socket.AF_PACKET, socket.SOCK_RAW)
-        wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
-        wire.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        wire.bind(("eth0", ETHERNET_ALL))
-        wire.setblocking(False)
-        return wire
+        return wire_log.listen(self.socket, "eth0")
 
     def close(self):
         os.close(self.network)
@@ -137,39 +130,6 @@ def world(*services, **settings):
 
 def family_of(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
-# --- what is on the wire ---
-
-def segments(wire):
-    """The TCP segments on the wire so far: (time, flow, sequence, flags), flow as (source, port, destination, port)."""
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            frame, ancillary, _, _ = wire.recvmsg(2048, 64)
-            seconds, nanoseconds = struct.unpack("=qq", ancillary[0][2])
-            kind = frame[12:14]
-            if kind == b"\x08\0" and frame[23] == socket.IPPROTO_TCP:
-                addresses, tcp = (frame[26:30], frame[30:34]), frame[14 + (frame[14] & 15) * 4:]
-            elif kind == b"\x86\xdd" and frame[20] == socket.IPPROTO_TCP:
-                addresses, tcp = (frame[22:38], frame[38:54]), frame[54:]
-            else:
-                continue
-            source, destination, sequence = struct.unpack_from("!HHI", tcp)
-            yield seconds + nanoseconds / 1e9, (addresses[0], source, addresses[1], destination), sequence, tcp[13]
-
-
-def late_openings(wire, ready):
-    """SYNs that a client had to send again because one that the machine could have had by then was not answered: not within twice
-    the longest time in which it has answered one that was sent only once, be that as long as this computer is slow."""
-    sent, answered = {}, {}
-    for moment, flow, _, flags in segments(wire):
-        if flags & (SYN | ACK) == SYN and flow not in answered:
-            sent.setdefault(flow, []).append(moment)
-        elif flags & SYN:
-            answered.setdefault((*flow[2:], *flow[:2]), moment)
-    patience = 2 * max(moment - max(ready, sent[flow][0]) for flow, moment in answered.items() if len(sent.get(flow, ())) == 1)
-    return [(again - ready, flow) for flow, moments in sent.items() for before, again in zip(moments, moments[1:])
-            if again - max(ready, before) > patience]
 
 
 # --- many connections at once ---

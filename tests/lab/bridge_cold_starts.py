@@ -65,7 +65,7 @@ class Client:
 
     def __init__(self, name, host, resolver):
         self.name, self.host = name, host
-        self.wire = wire_log.listen(host.socket, "eth0")
+        self.wire = host.listen()
         self.pipe, other_end = multiprocessing.Pipe()
         self.process = multiprocessing.get_context("fork").Process(target=self.serve, args=(other_end, resolver), daemon=True)
         self.process.start()
@@ -213,7 +213,7 @@ class Seen:
         own = [frame for frame in on_client if frame.flow and fetched.port in frame.flow]
         self.from_client = [frame for frame in own if frame.flow[1] == fetched.port]
         self.from_machine = [frame for frame in own if frame.flow[1] != fetched.port]
-        self.at_machine = [frame for frame in elsewhere if frame.wire.startswith(MACHINE_WIRES) and frame.is_outgoing]
+        self.at_machine = [frame for frame in elsewhere if frame.wire.startswith(MACHINE_WIRES)]
         self.repeated = list(wire_log.repeated(self.from_client))
         self.at_port = [frame for frame in elsewhere if frame.wire.startswith(PORT_WIRES)]
 
@@ -223,9 +223,8 @@ class Seen:
         for frame in self.from_client + self.from_machine:
             if frame.flags & wire_log.RST:
                 yield "a reset"
-        for again, before in self.repeated:
-            if again.moment > self.ready and not self.has_reached_machine(before, again.moment):
-                yield f"the client had to send {'its SYN' if again.flags & wire_log.SYN else 'a segment'} again"
+        for segment in wire_log.lost(self.from_client, self.at_machine, self.ready):
+            yield f"the client had to send {'its SYN' if segment.flags & wire_log.SYN else 'a segment'} again"
         for _ in wire_log.repeated(self.from_machine):
             yield "the machine sent a segment again"
         hello = next((frame.moment for frame in self.at_port if frame.conduit_type() == "HELLO"), None)
@@ -233,11 +232,6 @@ class Seen:
             # It may only pass on what it has had before.
             if frame.flow and frame.moment > hello and (frame.is_outgoing or frame.flow[1] == 80):
                 yield "jitsud is still in the way"
-
-    def has_reached_machine(self, segment, moment):
-        """Then the client is merely impatient, as a slow machine makes it that measured a short round trip before."""
-        return any(frame.flow == segment.flow and frame.sequence == segment.sequence and frame.moment < moment
-                   for frame in self.at_machine)
 
     def forget_frames(self):
         self.frames = self.from_client = self.from_machine = self.at_machine = self.at_port = None

@@ -142,7 +142,7 @@ def switch_over(hold):
     with clients.world(service) as (daemon, near, far):
         for _ in range(3):
             daemon.wait_for_spares(NAME)
-            with near.listen() as near_wire, far.listen() as far_wire, clients.Crowd() as crowd:
+            with near.listen() as near_wire, far.listen() as far_wire, wire_log.listen() as everywhere, clients.Crowd() as crowd:
                 begin = time.monotonic()
                 first_answer = None
                 opened = 0
@@ -158,9 +158,10 @@ def switch_over(hold):
                     assert not connection.failure, f"{connection.address}: {connection.failure}"
                     assert connection.is_whole(), connection.answer[:200]
                 ready = [event for event in daemon.events(NAME) if event["to"] == "running"][-1]["time"]
+                at_machine = [frame for frame in wire_log.frames(everywhere) if frame.wire.startswith("jm-")]
                 for wire in near_wire, far_wire:
-                    late = clients.late_openings(wire, ready)
-                    assert not late, f"SYNs sent again though the machine was ready: {late}"
+                    lost = list(wire_log.lost(wire_log.frames(wire), at_machine, ready))
+                    assert not lost, "sent again though the machine was ready:\n" + "\n".join(frame.line(ready) for frame in lost)
             daemon.ctl("stop", NAME)
             daemon.wait_for(NAME, "off")
 

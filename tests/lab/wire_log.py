@@ -98,7 +98,7 @@ def frames(wire, name=None):
 
 def repeated(segments):
     """Those of the segments of connections, seen on one wire, whose sequence numbers had all or in part been sent before, with
-    the moment of the first that they repeat."""
+    the first that they repeat."""
     sent = {}
     for segment in segments:
         if not segment.flow or not segment.space() or segment.flags & RST:
@@ -110,3 +110,15 @@ def repeated(segments):
                 yield segment, before
                 break
         pieces.append(segment)
+
+
+def lost(on_client, at_machine, ready):
+    """The segments that clients had to send again since the machine was ready because it had not got them: the frames on the
+    clients' wire, and on the machine's. One that it has got and is slow to answer makes its client impatient; that is no loss."""
+    got = {}
+    for frame in at_machine:
+        if frame.flow and frame.is_outgoing:
+            got.setdefault((frame.flow, frame.sequence), frame.moment)
+    for again, before in repeated(frame for frame in on_client if frame.is_outgoing):
+        if again.moment > ready and got.get((before.flow, before.sequence), again.moment) >= again.moment:
+            yield again
