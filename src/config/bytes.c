@@ -5,46 +5,61 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/descriptor.h"
 #include "config/config.h"
 #include "config/source.h"
 
-char *config_read(const char *file, size_t *length, struct error *error)
+/* Reads up to `size` bytes; a file that has become shorter meanwhile gives fewer. */
+static ssize_t read_bytes(int descriptor, char *bytes, size_t size)
+{
+    size_t length = 0;
+    while (length < size) {
+        ssize_t got = pread(descriptor, bytes + length, size - length, (off_t)length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        length += (size_t)got;
+    }
+    return (ssize_t)length;
+}
+
+char *config_read_open(int descriptor, const char *file, size_t *length, struct error *error)
 {
     struct stat status;
-    char *bytes = NULL;
-    int descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (descriptor == -1 || fstat(descriptor, &status) != 0) {
-        error_set_errno(error, "cannot open %s", file);
-        goto out;
+    if (fstat(descriptor, &status) != 0) {
+        error_set_errno(error, "cannot look at %s", file);
+        return NULL;
     }
     if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size > CONFIG_FILE_MAX) {
         error_set(error, "%s is not a file of at most %zu MiB", file, CONFIG_FILE_MAX >> 20);
-        goto out;
+        return NULL;
     }
-    size_t size = (size_t)status.st_size;
-    bytes = malloc(size + 1);
+    char *bytes = malloc((size_t)status.st_size + 1);
     if (!bytes) {
         error_set(error, "memory is exhausted while reading %s", file);
-        goto out;
+        return NULL;
     }
-    *length = 0;
-    while (*length < size) {
-        ssize_t got = read(descriptor, bytes + *length, size - *length);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            error_set_errno(error, "cannot read %s", file);
-            free(bytes);
-            bytes = NULL;
-            goto out;
-        }
-        if (got == 0)
-            break;
-        *length += (size_t)got;
+    ssize_t got = read_bytes(descriptor, bytes, (size_t)status.st_size);
+    if (got < 0) {
+        error_set_errno(error, "cannot read %s", file);
+        free(bytes);
+        return NULL;
     }
-    bytes[*length] = '\0';
-out:
-    descriptor_close(&descriptor);
+    bytes[got] = '\0';
+    *length = (size_t)got;
+    return bytes;
+}
+
+char *config_read(const char *file, size_t *length, struct error *error)
+{
+    int descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (descriptor == -1) {
+        error_set_errno(error, "cannot open %s", file);
+        return NULL;
+    }
+    char *bytes = config_read_open(descriptor, file, length, error);
+    close(descriptor);
     return bytes;
 }

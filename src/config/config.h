@@ -201,6 +201,10 @@ struct config *config_parse(const char *text, size_t length, const char *file,
  * know that two processes read the same. NULL with the reason in `error`. */
 char *config_read(const char *file, size_t *length, struct error *error);
 
+/* The same of a file that is open, which stays the caller's, from its beginning; of `file` only the
+ * name is used, in `error`. */
+char *config_read_open(int descriptor, const char *file, size_t *length, struct error *error);
+
 /* Frees it; NULL is allowed. */
 void config_free(struct config *config);
 

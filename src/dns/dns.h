@@ -117,6 +117,18 @@ struct dns_table;
  * if there are no others. If ns.ZONE is a service it has the service's addresses instead. */
 struct dns_table *dns_table_build(const struct config *config, struct dns_host *const *hosts,
                                   config_error_function *report, void *argument);
+
+/* A zone's file that has been read already. */
+struct dns_zone_text {
+    const char *text; /* NULL: the zone has no file */
+    size_t length;
+};
+
+/* The same with the content of the zones' files: texts[i] of config->zones[i]. */
+struct dns_table *dns_table_build_from(const struct config *config, struct dns_host *const *hosts,
+                                       const struct dns_zone_text *texts,
+                                       config_error_function *report, void *argument);
+
 void dns_table_free(struct dns_table *table);
 
 /* One address to serve, with the sockets for one worker. The server owns them from dns_server_start

@@ -42,8 +42,9 @@ struct draft {
     void *argument;
     size_t errors;
 
-    struct draft_name **apexes; /* of config->zones, in their order */
-    struct draft_name **names;  /* in the order they came */
+    const struct dns_zone_text *texts; /* of config->zones; NULL: their files are opened */
+    struct draft_name **apexes;        /* of config->zones, in their order */
+    struct draft_name **names;         /* in the order they came */
     uint32_t count, capacity;
     uint32_t *slots; /* index into names + 1; 0: empty */
     uint32_t mask;

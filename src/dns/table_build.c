@@ -134,10 +134,18 @@ static bool add_forwarding(struct draft *draft, struct dns_table *table)
 struct dns_table *dns_table_build(const struct config *config, struct dns_host *const *hosts,
                                   config_error_function *report, void *argument)
 {
+    return dns_table_build_from(config, hosts, NULL, report, argument);
+}
+
+struct dns_table *dns_table_build_from(const struct config *config, struct dns_host *const *hosts,
+                                       const struct dns_zone_text *texts,
+                                       config_error_function *report, void *argument)
+{
     struct dns_table *table = NULL;
     struct draft draft;
 
     if (draft_init(&draft, config, expected_names(config), report, argument) == 0) {
+        draft.texts = texts;
         add_apexes(&draft);
         if (draft.errors == 0)
             add_services(&draft, hosts);

@@ -399,6 +399,13 @@ static void check_apex(struct zone_file *file)
         complain(file, "no NS record for %s", file->draft->config->zones[file->zone].name);
 }
 
+static FILE *open_zone(const struct draft *draft, uint32_t zone)
+{
+    if (!draft->texts)
+        return fopen(draft->config->zones[zone].file, "re");
+    return fmemopen((void *)draft->texts[zone].text, draft->texts[zone].length, "r");
+}
+
 void zone_file_load(struct draft *draft, uint32_t zone)
 {
     const struct config_zone *config = &draft->config->zones[zone];
@@ -407,7 +414,7 @@ void zone_file_load(struct draft *draft, uint32_t zone)
         .draft = draft, .path = config->file, .zone = zone, .ttl = config->ttl};
 
     name_from_text(config->name, wire, &file.apex);
-    file.stream = fopen(config->file, "re");
+    file.stream = open_zone(draft, zone);
     if (!file.stream) {
         complain(&file, "cannot be opened (zone %s): %s", config->name, strerror(errno));
         return;

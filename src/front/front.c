@@ -43,6 +43,12 @@ static void keeper_message(void *argument, const struct message *message, int de
         else
             descriptor_close(&descriptor);
         break;
+    case MESSAGE_FILE_OPENED:
+        if (front->reload)
+            reload_file_opened(front->reload, message, descriptor);
+        else
+            descriptor_close(&descriptor);
+        break;
     case MESSAGE_RELOADED:
         if (front->reload)
             reload_answered(front->reload, message, descriptor);

@@ -63,6 +63,7 @@ void front_tell_supervisor(struct front *front, enum front_note_kind kind, uint6
 void reload_begin(struct front *front, void (*done)(void *argument, const char *problem),
                   void *argument);
 void reload_opened(struct reload *reload, const struct message *message, int descriptor);
+void reload_file_opened(struct reload *reload, const struct message *message, int descriptor);
 void reload_answered(struct reload *reload, const struct message *message, int descriptor);
 void reload_keeper_lost(struct reload *reload);
 void reload_free(struct reload *reload); /* NULL is allowed */

@@ -1,5 +1,6 @@
-/* A reload, in this order: the file is read and checked, the new answers are compiled, the keeper
- * takes up the same file, the new answers are swapped in and the services follow, sockets that are
+/* A reload, in this order: the keeper opens the file, which may lie where only root can look, it is
+ * read and checked, then the zones' files likewise, the new answers are compiled, the keeper takes
+ * up the same file, the new answers are swapped in and the services follow, sockets that are
  * missing are opened. Until the keeper has agreed everything can be given up, and the old
  * configuration goes on. */
 #include <stdio.h>
@@ -13,6 +14,9 @@
 struct reload {
     struct front *front;
     struct config *config;
+    struct dns_zone_text *zone_texts; /* of config->zones; the texts are owned */
+    uint32_t next_file;               /* as in MESSAGE_FILE: what is being opened */
+    bool all_read;                    /* nothing is opened any more */
     struct dns_table *table;
     bool prepared; /* summoner_reload_prepare() has been called */
     struct opening *opening;
@@ -24,6 +28,14 @@ struct reload {
     void *argument;
 };
 
+static void free_zone_texts(struct reload *reload)
+{
+    for (size_t i = 0; reload->zone_texts && i < reload->config->zone_count; i++)
+        free((char *)reload->zone_texts[i].text);
+    free(reload->zone_texts);
+    reload->zone_texts = NULL;
+}
+
 void reload_free(struct reload *reload)
 {
     if (!reload)
@@ -31,6 +43,7 @@ void reload_free(struct reload *reload)
     if (reload->prepared)
         summoner_reload_abandon(reload->front->summoner);
     dns_table_free(reload->table);
+    free_zone_texts(reload);
     config_free(reload->config);
     opening_free(reload->opening);
     fclose(reload->problems_stream);
@@ -38,12 +51,17 @@ void reload_free(struct reload *reload)
     free(reload);
 }
 
+static bool has_problems(struct reload *reload)
+{
+    fflush(reload->problems_stream);
+    return reload->problems_length > 0;
+}
+
 /* Ends it, told with the problems there were, if any. */
 static void finish(struct reload *reload)
 {
     struct front *front = reload->front;
-    fflush(reload->problems_stream);
-    bool failed = reload->problems_length > 0;
+    bool failed = has_problems(reload);
     if (failed) {
         log_error("reload of %s failed; the old configuration stays", front->config->file);
         front_tell_supervisor(front, FRONT_RELOAD_FAILED, 0);
@@ -97,33 +115,97 @@ static void warn_about_restart(const struct config *old, const struct config *ne
         log_warning("server: a change of run-directory or state-directory %s", later);
 }
 
-/* Reads, checks and compiles; what is wrong is reported. */
+/* --- reading --- */
+
+static void ask_for_file(struct reload *reload)
+{
+    struct message message = message_make(MESSAGE_FILE, reload->next_file, NULL);
+    message.file.number = reload->next_file;
+    message_link_send(reload->front->link, &message, -1);
+}
+
+/* All has been read: checks and compiles it. */
 static int prepare(struct reload *reload)
 {
     struct front *front = reload->front;
-    const char *path = front->config->file;
     struct error error;
-    size_t length;
-
-    char *text = config_read(path, &length, &error);
-    if (!text) {
-        report(reload, error.text);
-        return -1;
-    }
-    reload->digest = message_digest(text, length);
-    reload->config = config_parse(text, length, path, report, reload);
-    free(text);
-    if (!reload->config)
-        return -1;
     if (summoner_reload_prepare(front->summoner, reload->config, &error) != 0) {
         report(reload, error.text);
         return -1;
     }
     reload->prepared = true;
-    reload->table =
-        dns_table_build(reload->config, summoner_reload_hosts(front->summoner), report, reload);
+    reload->table = dns_table_build_from(reload->config, summoner_reload_hosts(front->summoner),
+                                         reload->zone_texts, report, reload);
+    free_zone_texts(reload);
     return reload->table ? 0 : -1;
 }
+
+/* Asks for the file of the next zone that has one; after the last goes on without. */
+static void read_next(struct reload *reload)
+{
+    const struct config *config = reload->config;
+    do
+        reload->next_file++;
+    while (reload->next_file <= config->zone_count && !config->zones[reload->next_file - 1].file);
+    if (reload->next_file <= config->zone_count) {
+        ask_for_file(reload);
+        return;
+    }
+    reload->all_read = true;
+    if (has_problems(reload) || prepare(reload) != 0) {
+        finish(reload);
+        return;
+    }
+    struct message message = message_make(MESSAGE_RELOAD, 0, NULL);
+    message.reload.digest = reload->digest;
+    message_link_send(reload->front->link, &message, -1);
+}
+
+static void take_configuration(struct reload *reload, char *text, size_t length)
+{
+    reload->digest = message_digest(text, length);
+    reload->config = config_parse(text, length, reload->front->config->file, report, reload);
+    free(text);
+    if (!reload->config) {
+        finish(reload);
+        return;
+    }
+    reload->zone_texts = calloc(reload->config->zone_count + 1, sizeof *reload->zone_texts);
+    if (!reload->zone_texts)
+        give_up(reload, "memory is exhausted");
+    else
+        read_next(reload);
+}
+
+/* A zone's file that cannot be read does not keep others from being looked at. */
+void reload_file_opened(struct reload *reload, const struct message *message, int descriptor)
+{
+    struct error error;
+    char *text = NULL;
+    size_t length = 0;
+    uint32_t number = reload->next_file;
+    if (reload->all_read || message->serial != number) {
+        descriptor_close(&descriptor);
+        return;
+    }
+    const char *path =
+        number == 0 ? reload->front->config->file : reload->config->zones[number - 1].file;
+    if (message->answer.failed || descriptor == -1)
+        report(reload, message->answer.failed ? message->answer.text : "the keeper sent no file");
+    else if (!(text = config_read_open(descriptor, path, &length, &error)))
+        report(reload, error.text);
+    descriptor_close(&descriptor);
+    if (number > 0) {
+        reload->zone_texts[number - 1] = (struct dns_zone_text){text, length};
+        read_next(reload);
+    } else if (text) {
+        take_configuration(reload, text, length);
+    } else {
+        finish(reload);
+    }
+}
+
+/* --- all of it --- */
 
 void reload_begin(struct front *front, void (*done)(void *argument, const char *problem),
                   void *argument)
@@ -156,13 +238,7 @@ void reload_begin(struct front *front, void (*done)(void *argument, const char *
     front->reload = reload;
     log_info("reading %s again", front->config->file);
     front_tell_supervisor(front, FRONT_RELOADING, 0);
-    if (prepare(reload) != 0) {
-        finish(reload);
-        return;
-    }
-    struct message message = message_make(MESSAGE_RELOAD, 0, NULL);
-    message.reload.digest = reload->digest;
-    message_link_send(front->link, &message, -1);
+    ask_for_file(reload);
 }
 
 static void service_opened(void *argument, const struct opening_request *request, int descriptor,

@@ -1,10 +1,12 @@
 #include "keeper/keeper.h"
 
 #include <event2/event.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/descriptor.h"
 #include "common/log.h"
@@ -124,9 +126,64 @@ static struct config *read_configuration(const struct keeper *keeper, uint64_t d
     return config;
 }
 
+static void ignore_problem(void *argument, const char *text)
+{
+    (void)argument, (void)text; /* the front finds the same */
+}
+
+static int open_configuration(struct keeper *keeper, struct error *error)
+{
+    const char *path = keeper->config->file;
+    size_t length;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (descriptor == -1)
+        return error_set_errno(error, "cannot open %s", path);
+    char *text = config_read_open(descriptor, path, &length, error);
+    if (!text) {
+        close(descriptor);
+        return -1;
+    }
+    keeper->candidate = config_parse(text, length, path, ignore_problem, NULL);
+    free(text);
+    return descriptor;
+}
+
+/* The front may read what the configuration is made of, and nothing else. */
+static int open_zone(const struct keeper *keeper, uint32_t number, struct error *error)
+{
+    const struct config *config = keeper->candidate;
+    if (!config || number >= config->zone_count || !config->zones[number].file)
+        return error_set(error, "%s has changed while it was read: reload once more",
+                         keeper->config->file);
+    const struct config_zone *zone = &config->zones[number];
+    int descriptor = open(zone->file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (descriptor == -1)
+        return error_set_errno(error, "%s: cannot be opened (zone %s)", zone->file, zone->name);
+    return descriptor;
+}
+
+static void take_file(struct keeper *keeper, const struct message *message)
+{
+    struct error error;
+    uint32_t number = message->file.number;
+    int descriptor;
+    if (number == 0) {
+        config_free(keeper->candidate);
+        keeper->candidate = NULL;
+        descriptor = open_configuration(keeper, &error);
+    } else {
+        descriptor = open_zone(keeper, number - 1, &error);
+    }
+    answer(keeper, MESSAGE_FILE_OPENED, message->serial, descriptor == -1 ? &error : NULL,
+           descriptor);
+    descriptor_close(&descriptor);
+}
+
 static void take_reload(struct keeper *keeper, const struct message *message)
 {
     struct error error;
+    config_free(keeper->candidate);
+    keeper->candidate = NULL;
     struct config *config = read_configuration(keeper, message->reload.digest, &error);
     if (config && listening_reload(keeper->listening, config) != 0) {
         error_set(&error, "the keeper's memory is exhausted");
@@ -159,6 +216,9 @@ static void received(void *argument, const struct message *message, int descript
     case MESSAGE_STOP:
         keeper_machine_stop(keeper, message->service, message->serial,
                             (enum config_stop)message->stop.mode);
+        break;
+    case MESSAGE_FILE:
+        take_file(keeper, message);
         break;
     case MESSAGE_RELOAD:
         take_reload(keeper, message);
@@ -268,6 +328,7 @@ static void finish(struct keeper *keeper)
     if (keeper->base)
         event_base_free(keeper->base);
     config_free(keeper->own_config);
+    config_free(keeper->candidate);
     descriptor_close(&keeper->supervisor);
 }
 

@@ -37,6 +37,8 @@ size_t message_size(const struct message *message)
         return UNTIL(stop);
     case MESSAGE_START:
         return UNTIL(start);
+    case MESSAGE_FILE:
+        return UNTIL(file);
     case MESSAGE_RELOAD:
         return UNTIL(reload);
     case MESSAGE_PORT:
@@ -45,6 +47,7 @@ size_t message_size(const struct message *message)
     case MESSAGE_PORT_OPENED:
         return offsetof(struct message, opened.text) + text_length(message->opened.text);
     case MESSAGE_LISTENING:
+    case MESSAGE_FILE_OPENED:
     case MESSAGE_RELOADED:
         return offsetof(struct message, answer.text) + text_length(message->answer.text);
     case MESSAGE_MACHINE:
@@ -72,6 +75,8 @@ static bool is_about_machine(uint32_t type)
 {
     switch (type) {
     case MESSAGE_LISTEN:
+    case MESSAGE_FILE:
+    case MESSAGE_FILE_OPENED:
     case MESSAGE_RELOAD:
     case MESSAGE_PORT:
     case MESSAGE_PORT_MISSING:
@@ -135,6 +140,7 @@ static bool body_is_valid(const struct message *message)
         return is_bool(&message->opened.failed) &&
                is_ended(message->opened.text, sizeof message->opened.text);
     case MESSAGE_LISTENING:
+    case MESSAGE_FILE_OPENED:
     case MESSAGE_RELOADED:
         return is_bool(&message->answer.failed) &&
                is_ended(message->answer.text, sizeof message->answer.text);
@@ -200,7 +206,7 @@ int message_receive(int socket, struct message *message, int *descriptor)
     }
     if (message_check(&bytes, (size_t)length, message) == 0 &&
         (*descriptor == -1 || message->type == MESSAGE_LISTENING ||
-         message->type == MESSAGE_PORT_OPENED))
+         message->type == MESSAGE_FILE_OPENED || message->type == MESSAGE_PORT_OPENED))
         return 1;
     descriptor_close(descriptor);
     errno = EBADMSG;

@@ -18,6 +18,8 @@ enum message_type {
         1,         /* open a listening socket that the configuration names; answered by LISTENING */
     MESSAGE_START, /* start the machine of a service */
     MESSAGE_STOP,  /* stop it, by `stop.mode` */
+    MESSAGE_FILE,  /* open a file that the configuration is read from, for a reload; answered by
+                      FILE_OPENED */
     MESSAGE_RELOAD,     /* read the configuration file again; answered by RELOADED */
     MESSAGE_PORT,       /* make jitsud's port on a bridge network; answered by PORT_OPENED */
     MESSAGE_SEEN_READY, /* the port has seen that a machine takes traffic; READY comes of it, unless
@@ -26,6 +28,7 @@ enum message_type {
                            USED */
     /* keeper -> front */
     MESSAGE_LISTENING,    /* with the descriptor, or with an error */
+    MESSAGE_FILE_OPENED,  /* with the descriptor, or with an error */
     MESSAGE_RELOADED,     /* done, or an error: the old configuration stays in force */
     MESSAGE_PORT_MISSING, /* a bridge network can have its port now, which it has not, or not any
                              more: to be asked for */
@@ -63,7 +66,7 @@ struct message_place {
 
 struct message {
     uint32_t type;   /* enum message_type */
-    uint32_t serial; /* LISTEN, RELOAD and PORT: chosen by the front, repeated in the answer.
+    uint32_t serial; /* LISTEN, FILE, RELOAD and PORT: chosen by the front, repeated in the answer.
                         START: number of this run of the machine, chosen by the front, repeated in
                         every message about the machine that came of it. */
     char service[CONFIG_NAME_TEXT_MAX]; /* its name; "" where it does not concern one */
@@ -80,6 +83,10 @@ struct message {
             struct message_place place;
         } start;
         struct {
+            uint32_t number; /* 0: the configuration itself; else of the zone, counted from 1, of
+                                the configuration that was opened last */
+        } file;              /* FILE */
+        struct {
             uint64_t
                 digest; /* of the file's content (message_digest): both must have read the same */
         } reload;
@@ -89,7 +96,7 @@ struct message {
         struct {
             bool failed;
             char text[MESSAGE_TEXT_MAX]; /* why; for a person */
-        } answer;                        /* LISTENING, RELOADED */
+        } answer;                        /* LISTENING, FILE_OPENED, RELOADED */
         struct {
             bool failed;
             uint8_t mac[6];              /* of the port, in whose name it sends */
@@ -147,8 +154,8 @@ int message_check(const void *bytes, size_t length, struct message *message);
  * the type needs are sent. Returns 0, or -1 with errno (EAGAIN: full). */
 int message_send(int socket, const struct message *message, int descriptor);
 
-/* Receives one and checks it (message_check; only LISTENING and PORT_OPENED come with a
- * descriptor). Returns 1; 0 at the end of the stream; -1 with errno (EAGAIN: none there; EBADMSG:
+/* Receives one and checks it (message_check; only LISTENING, FILE_OPENED and PORT_OPENED come with
+ * a descriptor). Returns 1; 0 at the end of the stream; -1 with errno (EAGAIN: none there; EBADMSG:
  * not a message).
  * `*descriptor` is -1 or belongs to the caller. */
 int message_receive(int socket, struct message *message, int *descriptor);

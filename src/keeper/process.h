@@ -26,6 +26,8 @@ struct keeper {
     struct event_base *base;
     const struct config *config;
     struct config *own_config; /* the same, if a reload has read it; else NULL */
+    struct config *candidate;  /* what the front was given to read for a reload; NULL: nothing yet,
+                                  or nothing that is right */
 
     struct message_link *link; /* to the front; NULL: it is gone */
     bool synchronised;         /* the front has been told of all machines */

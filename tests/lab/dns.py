@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The DNS server as dig and kdig see it."""
 
+import json
+import os
 import re
 import socket
 import subprocess
@@ -151,6 +153,53 @@ def a_reload_swaps_zones_and_a_broken_one_leaves_the_old():
         assert d.resolve("mail.example.org") == ["192.0.2.25"]
 
 
+def reload_fails(d):
+    done = subprocess.run([lab.JITSUCTL, "-s", d.control, "reload"], capture_output=True, text=True)
+    assert done.returncode == 1, done
+    return done.stderr + done.stdout
+
+
+def a_reload_reads_what_only_root_may_look_at():
+    if os.geteuid() != 0:
+        print("(skipped: this needs root)")
+        return
+    with lab.Daemon(start=False) as d:
+        closed = os.path.join(d.directory, "closed")
+        os.mkdir(closed, 0o700)
+        d.file = os.path.join(closed, "jitsud.yaml")
+        d.settings["zones"] = [{"name": "example.org", "file": "example.org.zone"}, {"name": "example.net"}]
+
+        def write(zone):
+            d.write("closed/example.org.zone", zone)
+            d.write("closed/jitsud.yaml", json.dumps(d.settings))
+        write(ZONE)
+        d.start()
+        assert d.resolve("mail.example.org") == ["192.0.2.25"]
+        write(ZONE.replace("192.0.2.25", "192.0.2.26"))
+        d.ctl("reload")
+        assert d.resolve("mail.example.org") == ["192.0.2.26"]
+        write(ZONE + "broken A not-an-address\n")
+        assert f"{closed}/example.org.zone:{ZONE.count(chr(10)) + 1}: " in reload_fails(d)
+        d.settings["zones"] += [{"name": "example.com", "file": "missing.zone"}, {"name": "example.edu", "file": "."}]
+        write(ZONE)
+        problems = reload_fails(d)
+        assert f"{closed}/missing.zone: cannot be opened (zone example.com): No such file" in problems, problems
+        assert f"{closed}/. is not a file" in problems, problems
+        d.settings["zones"][2:] = [{"name": "example.com", "file": "empty.zone"}]
+        d.write("closed/empty.zone", "")
+        write(ZONE)
+        assert "empty.zone: no SOA record" in reload_fails(d)
+        d.settings["zones"][2:] = [{"name": "example.com", "zone": "x"}]
+        write(ZONE)
+        assert "unknown key 'zone'" in reload_fails(d)
+        os.unlink(d.file)
+        assert f"cannot open {d.file}: No such file" in reload_fails(d)
+        del d.settings["zones"][2]
+        write(ZONE)
+        d.ctl("reload")
+        assert d.resolve("mail.example.org") == ["192.0.2.25"]
+
+
 lab.run(services_and_zones_are_answered, negative_answers_carry_the_soa, what_is_not_served_is_refused,
         edns_and_truncation, the_names_case_comes_back, tcp_answers_many_questions_on_one_connection,
-        a_reload_swaps_zones_and_a_broken_one_leaves_the_old)
+        a_reload_swaps_zones_and_a_broken_one_leaves_the_old, a_reload_reads_what_only_root_may_look_at)

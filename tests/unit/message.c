@@ -37,6 +37,9 @@ static struct message full(enum message_type type)
     case MESSAGE_STOP:
         message.stop.mode = CONFIG_STOP_SUSPEND;
         break;
+    case MESSAGE_FILE:
+        message.file.number = UINT32_MAX;
+        break;
     case MESSAGE_RELOAD:
         message.reload.digest = UINT64_MAX;
         break;
@@ -50,6 +53,7 @@ static struct message full(enum message_type type)
         memset(message.opened.text, 'x', sizeof message.opened.text - 1);
         break;
     case MESSAGE_LISTENING:
+    case MESSAGE_FILE_OPENED:
     case MESSAGE_RELOADED:
         message.answer.failed = true;
         memset(message.answer.text, 'x', sizeof message.answer.text - 1);
