@@ -8,7 +8,8 @@
  * so that what keeps a silent connection alive does not keep the machine. Let through
  * in the other direction are TCP segments with data and UDP datagrams from these ports to such
  * clients. Not ARP and neighbour discovery, pings, scans of other ports, broadcasts and multicasts,
- * and what is not IP. */
+ * and what is not IP. IPv6 extension headers are not looked through: nobody puts TCP or UDP behind
+ * them. */
 #ifndef JITSU_KEEPER_TRAFFIC_FILTER_H
 #define JITSU_KEEPER_TRAFFIC_FILTER_H
 

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <event2/event.h>
+#include <linux/capability.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <sched.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -237,6 +239,21 @@ static void a_device_that_is_not_there_is_said(void **state)
     assert_non_null(strstr(error.text, "nowhere"));
 }
 
+static void the_privilege_that_is_missing_is_named(void **state)
+{
+    (void)state;
+    struct error error;
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct all[2], some[2];
+    assert_int_equal(syscall(SYS_capget, &header, all), 0);
+    memcpy(some, all, sizeof some);
+    some[0].effective &= ~(1u << CAP_NET_RAW);
+    assert_int_equal(syscall(SYS_capset, &header, some), 0);
+    assert_null(traffic_begin(world.base, &service, DEVICE, machine_mac, answered, &world, &error));
+    assert_int_equal(syscall(SYS_capset, &header, all), 0);
+    assert_non_null(strstr(error.text, "CAP_NET_RAW"));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)
 
 int main(void)
@@ -252,6 +269,7 @@ int main(void)
         TEST(a_device_that_was_down_is_counted_again),
         TEST(a_device_that_vanishes_is_silent),
         TEST(a_device_that_is_not_there_is_said),
+        TEST(the_privilege_that_is_missing_is_named),
     };
     struct error error;
     int tap;
