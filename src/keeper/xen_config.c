@@ -115,6 +115,8 @@ static int set_network(struct xen_domain *domain, const struct plan *plan, struc
     return copy(&nic->script, NO_SCRIPT, error);
 }
 
+/* The toolstack's script sees to it that no disk is written to by two domains, and makes a block
+ * device of an image of kind raw; for other kinds QEMU is the backend. */
 static int set_disk(libxl_device_disk *disk, const struct config_disk *from, size_t number,
                     struct error *error)
 {
@@ -124,6 +126,11 @@ static int set_disk(libxl_device_disk *disk, const struct config_disk *from, siz
     disk->format =
         from->format == CONFIG_DISK_QCOW2 ? LIBXL_DISK_FORMAT_QCOW2 : LIBXL_DISK_FORMAT_RAW;
     disk->readwrite = !from->read_only;
+    if (from->format == CONFIG_DISK_RAW) {
+        disk->backend = LIBXL_DISK_BACKEND_PHY;
+        if (copy(&disk->script, "block", error) != 0)
+            return -1;
+    }
     if (copy(&disk->pdev_path, from->path, error) != 0)
         return -1;
     return copy(&disk->vdev, device, error);

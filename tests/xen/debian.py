@@ -100,6 +100,44 @@ def it_is_saved_to_a_file_and_resumed_with_its_connections():
             fetch(one)
 
 
+def what_is_left_of_one_that_cannot_be_resumed_is_gone():
+    one = guest(1, stop="suspend")
+    with debian(one) as daemon:
+        fetch(one)
+        daemon.ctl("stop", one["name"])
+        daemon.wait_for(one["name"], "suspended")
+        saved = os.path.join(daemon.state_directory, "domains")
+        os.truncate(os.path.join(saved, os.listdir(saved)[0]), 1 << 20)
+        daemon.ctl("start", one["name"], check=False)
+        daemon.wait_for(one["name"], "failed")
+        assert "it cannot be resumed: " in daemon.status(one["name"])["error"]
+        lab.wait_until(lambda: not domains() and not os.listdir(saved), "nothing is left")
+        lab.wait_until(lambda: daemon.rcode(one["name"], "A") == "NOERROR", "it may be started again")
+        fetch(one)
+
+
+def a_pvh_guest_has_its_disk():
+    content = b"on the disk " * 1000
+    commands = """
+insmod /modules/xen-blkfront.ko
+head -c 12 /dev/xvda >/srv/begin
+echo changed | dd of=/dev/xvda conv=notrunc,fsync
+""" + COMMANDS
+    one = service(1, image=os.path.join(DOM0, "vmlinux"), ramdisk="ramdisk", memory="96M", cmdline=CMDLINE, ready="tcp:80",
+                  ports=[80], hold="delay", disks=[{"path": "disk"}], **{"boot-timeout": "4m"})
+    files = {"ramdisk": ramdisk(commands, FILES), "disk": content.ljust(1 << 20, b"\0")}
+    with world(one, files=files) as daemon:
+        daemon.ctl("start", one["name"])
+        daemon.ctl("wait", one["name"], "--for", "running", "--timeout", "240")
+        fetch(one, "/begin", b"on the disk ")
+        assert '"type": "pvh"' in run(f"xl list -l {daemon.status(one['name'])['domain']}")
+        daemon.ctl("stop", one["name"])
+        daemon.wait_for(one["name"], "off")
+        with open(os.path.join(daemon.directory, "disk"), "rb") as disk:
+            assert disk.read(8) == b"changed\n"
+        assert not run("losetup -a")
+
+
 def one_that_cannot_be_written_is_destroyed():
     one = guest(1, stop="suspend")
     with debian(one) as daemon:
@@ -130,4 +168,5 @@ def it_shuts_down_when_it_is_asked_to():
 
 
 lab.run(a_pv_guest_is_summoned_by_a_query_and_serves_who_waited, it_is_saved_to_a_file_and_resumed_with_its_connections,
-        one_that_cannot_be_written_is_destroyed, it_shuts_down_when_it_is_asked_to)
+        what_is_left_of_one_that_cannot_be_resumed_is_gone, one_that_cannot_be_written_is_destroyed, a_pvh_guest_has_its_disk,
+        it_shuts_down_when_it_is_asked_to)
