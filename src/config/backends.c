@@ -3,6 +3,7 @@
 /* Not "config.h", which is this room's own here. */
 #include <config.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "config/value.h"
@@ -53,6 +54,25 @@ enum config_taken config_take_domain(struct config_loading *loading, void *objec
     if (scalar->length == 0 || scalar->length >= CONFIG_DOMAIN_MAX)
         return CONFIG_WRONG;
     entry->service.domain = config_loading_text(loading, scalar->text);
+    return CONFIG_TAKEN;
+}
+
+/* That of one station: the lowest bit of the first byte says otherwise. */
+enum config_taken config_take_mac(struct config_loading *loading, void *object,
+                                  const struct config_scalar *scalar)
+{
+    (void)loading;
+    struct config_service_entry *entry = object;
+    uint8_t *mac = entry->service.mac;
+    int end = 0;
+    if (scalar->length != strlen("02:00:5e:10:00:01") ||
+        strspn(scalar->text, "0123456789abcdefABCDEF:") != scalar->length ||
+        sscanf(scalar->text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2],
+               &mac[3], &mac[4], &mac[5], &end) != CONFIG_MAC_SIZE ||
+        (size_t)end != scalar->length || (mac[0] & 1) || !config_has_mac(&entry->service)) {
+        memset(mac, 0, CONFIG_MAC_SIZE);
+        return CONFIG_WRONG;
+    }
     return CONFIG_TAKEN;
 }
 

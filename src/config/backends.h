@@ -15,6 +15,9 @@ enum config_taken config_take_domain(struct config_loading *loading, void *objec
 enum config_taken config_take_disk(struct config_loading *loading, void *object,
                                    const struct config_scalar *scalar);
 
+enum config_taken config_take_mac(struct config_loading *loading, void *object,
+                                  const struct config_scalar *scalar);
+
 /* Of a complete entry: is the backend there, and do its keys go together? Puts defaults that depend
  * on the backend. */
 void config_check_backend(struct config_loading *loading, struct config_service_entry *entry);

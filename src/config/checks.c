@@ -138,6 +138,26 @@ static void check_network(struct config_loading *loading, const struct config_se
                      config_backend_words[service->backend]);
 }
 
+/* The port answers for the machine with its MAC address before anybody has seen that. */
+static void check_mac(struct config_loading *loading, const struct config_service *service,
+                      const struct config_service_draft *draft)
+{
+    bool bridge = service->network && service->network->type == CONFIG_NETWORK_BRIDGE;
+    bool mac = config_has_mac(service);
+    if (bridge && service->domain && !mac && service->backend == CONFIG_BACKEND_LIBVIRT)
+        config_fault(loading->faults, draft->entry,
+                     "a service with 'domain' on network '%s' without 'mac'; expected the MAC "
+                     "address that the domain has there, such as 52:54:00:12:34:56",
+                     service->network->name);
+    if (mac && !bridge)
+        config_fault(loading->faults, draft->entry,
+                     "'mac' for a service on no network of type 'bridge'; expected it on one, or "
+                     "no 'mac'");
+    if (mac && service->name && config_is_wildcard(service))
+        config_fault(loading->faults, draft->entry,
+                     "'mac' for a wildcard, whose machines have one each; expected none");
+}
+
 /* On a user network nobody sees the machine's ARP. */
 static void check_ready(struct config_loading *loading, const struct config_service *service,
                         const struct config_service_draft *draft)
@@ -336,6 +356,7 @@ void config_check(struct config_loading *loading)
         resolve_network(loading, service, draft);
         check_network(loading, service, draft);
         resolve_hold(loading, service, draft);
+        check_mac(loading, service, draft);
         check_ready(loading, service, draft);
         resolve_zone(loading, service, draft);
         check_memory(loading, service, draft);

@@ -379,6 +379,12 @@ static bool same_network(const struct config_service *a, const struct config_ser
             same_addresses(a, b));
 }
 
+bool config_has_mac(const struct config_service *service)
+{
+    static const uint8_t none[CONFIG_MAC_SIZE];
+    return memcmp(service->mac, none, sizeof none) != 0;
+}
+
 bool config_service_same_machine(const struct config_service *a, const struct config_service *b)
 {
     return a->backend == b->backend && a->accel == b->accel && a->vcpus == b->vcpus &&
@@ -386,5 +392,6 @@ bool config_service_same_machine(const struct config_service *a, const struct co
            same_text(a->ramdisk, b->ramdisk) && same_text(a->cmdline, b->cmdline) &&
            same_text(a->connect, b->connect) && same_text(a->domain, b->domain) &&
            same_text(a->domain_xml, b->domain_xml) && same_text(a->xl, b->xl) && same_disks(a, b) &&
-           same_network(a, b) && same_machine_ports(a, b);
+           memcmp(a->mac, b->mac, sizeof a->mac) == 0 && same_network(a, b) &&
+           same_machine_ports(a, b);
 }

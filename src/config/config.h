@@ -23,6 +23,7 @@
 #define CONFIG_SUMMON_FROM_MAX     64    /* prefixes of a service */
 #define CONFIG_FORWARD_TO_MAX      8     /* upstream resolvers */
 #define CONFIG_FORWARD_FROM_MAX    64    /* prefixes of clients whose queries are forwarded */
+#define CONFIG_MAC_SIZE            6     /* bytes of a MAC address */
 #define CONFIG_DISKS_MAX           16    /* of a service */
 #define CONFIG_PREWARM_MAX         16    /* spare machines of a service */
 #define CONFIG_INSTANCES_MAX       16384 /* of a wildcard */
@@ -128,6 +129,7 @@ struct config_service {
     uint8_t accel, answer, hold, ready, idle_connections, stop, keep;
     uint8_t summon; /* bits */
     uint8_t prewarm;
+    uint8_t mac[CONFIG_MAC_SIZE]; /* of the machine; all 0: not given */
     uint16_t vcpus;
     uint16_t ready_port;  /* of tcp:PORT */
     uint32_t ttl;         /* seconds */
@@ -251,9 +253,11 @@ struct config_service *config_instance_new(const struct config_service *wildcard
 /* Do files depend on the instance (%{label} or %{name} in `image` or `ramdisk`)? */
 bool config_has_files_of_instances(const struct config_service *wildcard);
 
+bool config_has_mac(const struct config_service *service);
+
 /* Do two entries of the same service differ in anything that a running machine would have to be
- * restarted for (image, ramdisk, command line, memory, vcpus, disks, backend and what it is asked
- * for, network, accel, ports, machine's side)? */
+ * restarted for (image, ramdisk, command line, memory, vcpus, disks, MAC address, backend and what
+ * it is asked for, network, accel, ports, machine's side)? */
 bool config_service_same_machine(const struct config_service *a, const struct config_service *b);
 
 /* Those of the address's family. */

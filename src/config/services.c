@@ -18,7 +18,7 @@
 /* The keys are read into a struct config_service_entry, whose first member is the service. */
 #define SERVICE_MEMBER(member) CONFIG_MEMBER(struct config_service_entry, service.member)
 
-_Static_assert(sizeof(struct config_service) <= 216, "a hundred thousand of these are kept");
+_Static_assert(sizeof(struct config_service) <= 224, "a hundred thousand of these are kept");
 
 static char *entry_text(struct config_loading *loading, const struct config_scalar *scalar)
 {
@@ -301,6 +301,10 @@ static const struct config_key service_keys[] = {
      .take = config_take_domain,
      .expected = "the name or UUID of a domain"},
     {.name = "domain-xml", .type = CONFIG_KEY_PATH, SERVICE_MEMBER(domain_xml)},
+    {.name = "mac",
+     .type = CONFIG_KEY_OWN,
+     .take = config_take_mac,
+     .expected = "the MAC address of a machine, such as 02:00:5e:10:00:01"},
     {.name = "disks",
      .type = CONFIG_KEY_LIST,
      .take = config_take_disk,

@@ -47,8 +47,11 @@ static const char *identity_of(const struct config_service *service, char text[A
 void device_service_mac(const struct config_service *service, uint8_t mac[MAC_SIZE])
 {
     char text[ADDRESS_TEXT_SIZE];
-    device_machine_mac(service->network ? service->network->name : "", identity_of(service, text),
-                       mac);
+    if (config_has_mac(service))
+        memcpy(mac, service->mac, MAC_SIZE);
+    else
+        device_machine_mac(service->network ? service->network->name : "",
+                           identity_of(service, text), mac);
 }
 
 void device_service_host_mac(const struct config_service *service, uint8_t mac[MAC_SIZE])

@@ -33,8 +33,10 @@ static int libvirt_start(struct machine *machine, const struct config_service *s
         libvirt_connection_get(libvirt, service->connect, error);
     if (!connection)
         return -1;
-    if (libvirt_connection_is_down(connection))
+    if (libvirt_connection_is_down(connection)) {
+        machine->blameless = true;
         return error_set(error, "libvirt %s: %s", connection->uri, connection->why);
+    }
     struct libvirt_domain *domain =
         service->domain ? NULL : libvirt_spare_take(connection, service);
     machine->prewarmed = domain != NULL;

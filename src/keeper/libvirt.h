@@ -25,6 +25,7 @@
 
 #include "config/config.h"
 #include "keeper/console.h"
+#include "keeper/device_name.h"
 #include "keeper/image.h"
 #include "keeper/libvirt_work.h"
 #include "keeper/machine.h"
@@ -67,6 +68,7 @@ struct libvirt_domain {
     char directory_name[16];  /* of its record */
     int directory;            /* the same; -1: none */
     char device[IF_NAMESIZE]; /* "": none that we know */
+    uint8_t mac[MAC_SIZE];    /* of an existing domain on a bridge of this host; else 0 */
     uint8_t token[MESSAGE_TOKEN_SIZE];
     char *xml; /* until it has been made */
     struct image image;
@@ -121,7 +123,7 @@ SLIST_HEAD(libvirt_connections, libvirt_connection);
 
 struct libvirt {
     struct keeper *keeper;
-    int directory; /* run-directory/domains; -1: not needed so far */
+    int directory; /* run-directory/libvirt; -1: not needed so far */
     bool has_loop;
     struct libvirt_connections connections;
     const struct config_service **prewarmed; /* those of the configuration that want spares */
@@ -217,6 +219,9 @@ struct libvirt_call {
     char name[LIBVIRT_NAME_MAX];
     unsigned char uuid[VIR_UUID_BUFLEN];
     bool has_uuid, paused;
+    bool finds_device; /* the network device of the interface with this MAC address is looked for */
+    uint8_t mac[MAC_SIZE];
+    char device[IF_NAMESIZE]; /* "": not found */
     /* What came of it. */
     bool failed;
     bool lost; /* with the connection: it may have worked */
@@ -268,8 +273,7 @@ int libvirt_adopt_all(struct libvirt *libvirt, struct error *error);
 void libvirt_adopted(struct libvirt_domain *domain);
 
 /* A domain that runs and that nobody has asked us for: is it a service's? */
-void libvirt_adopt_stranger(struct libvirt_connection *connection, virDomainPtr handle,
-                            enum libvirt_actual actual);
+void libvirt_adopt_stranger(struct libvirt_connection *connection, virDomainPtr handle);
 
 /* Finds out which domains of each connection services have. -1: memory is exhausted. */
 int libvirt_existing_configure(struct libvirt *libvirt, const struct config *config);

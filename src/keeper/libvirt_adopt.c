@@ -36,6 +36,7 @@ void libvirt_adopted(struct libvirt_domain *domain)
         log_info("%s: adopted the domain that runs already (%s)", domain->service, domain->name);
     }
     keeper_machine_adopted(machine);
+    libvirt_domain_remember(domain);
 }
 
 static void overdue(evutil_socket_t unused, short events, void *argument)
@@ -120,7 +121,7 @@ static int take_over(struct libvirt *libvirt, const char *name, int directory, s
 int libvirt_adopt_all(struct libvirt *libvirt, struct error *error)
 {
     char path[CONFIG_PATH_MAX + 16];
-    snprintf(path, sizeof path, "%s/domains", libvirt->keeper->config->run_directory);
+    snprintf(path, sizeof path, "%s/libvirt", libvirt->keeper->config->run_directory);
     DIR *directory = opendir(path);
     if (!directory)
         return errno == ENOENT ? 0 : error_set_errno(error, "cannot read %s", path);
@@ -182,8 +183,7 @@ static struct libvirt_domain *find_waiting(const struct libvirt_connection *conn
     return NULL;
 }
 
-void libvirt_adopt_stranger(struct libvirt_connection *connection, virDomainPtr handle,
-                            enum libvirt_actual actual)
+void libvirt_adopt_stranger(struct libvirt_connection *connection, virDomainPtr handle)
 {
     char text[VIR_UUID_STRING_BUFLEN];
     unsigned char uuid[VIR_UUID_BUFLEN];
@@ -208,17 +208,14 @@ void libvirt_adopt_stranger(struct libvirt_connection *connection, virDomainPtr 
         return;
     }
     libvirt_connection_know(domain, uuid);
-    domain->handle = handle;
-    virDomainRef(handle);
     domain->begun = true;
-    domain->actual = (uint8_t)actual;
-    struct record record = {.started = clock_wall(),
-                            .shutdown_timeout = service->shutdown_timeout,
-                            .suspended = actual == ACTUAL_PAUSED};
+    domain->actual = ACTUAL_UNKNOWN;
+    struct record record = {
+        .started = clock_wall(), .shutdown_timeout = service->shutdown_timeout, .ready = true};
     attach(domain, machine, &record);
     log_info("%s: somebody else has started its domain (%s)", service->name, domain->name);
-    keeper_machine_adopted(machine);
-    libvirt_domain_remember(domain);
+    /* What it does by now, and what it is attached by: then it is adopted. */
+    libvirt_call_begin(domain, CALL_LOOK);
 }
 
 static void keep_existing(struct libvirt_connection *connection, const struct config *config)

@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "keeper/libvirt.h"
+#include "keeper/libvirt_xml.h"
 
 void libvirt_explain(const char *what, struct error *error)
 {
@@ -129,6 +130,15 @@ static void judge(struct libvirt_call *call)
     }
 }
 
+/* That it cannot be found is no failure. */
+static void find_device(struct libvirt_call *call)
+{
+    char *description = virDomainGetXMLDesc(call->handle, 0);
+    if (description)
+        libvirt_xml_find_device(description, call->mac, call->device);
+    free(description);
+}
+
 static void work(struct libvirt_job *job)
 {
     struct libvirt_call *call = (struct libvirt_call *)job;
@@ -136,6 +146,8 @@ static void work(struct libvirt_job *job)
     call->failed = perform(call) != 0;
     if (call->failed)
         judge(call);
+    else if (call->finds_device && call->actual != ACTUAL_ABSENT)
+        find_device(call);
     virConnectClose(call->connection);
     call->connection = NULL;
 }
@@ -155,6 +167,12 @@ static void done(struct libvirt_job *job, bool dropped)
         virConnectClose(call->connection);
     free(call->xml);
     free(call);
+}
+
+static bool is_mac(const uint8_t mac[MAC_SIZE])
+{
+    static const uint8_t none[MAC_SIZE];
+    return memcmp(mac, none, sizeof none) != 0;
 }
 
 void libvirt_call_begin(struct libvirt_domain *domain, enum libvirt_call_kind kind)
@@ -181,6 +199,8 @@ void libvirt_call_begin(struct libvirt_domain *domain, enum libvirt_call_kind ki
     memcpy(call->uuid, domain->uuid, sizeof call->uuid);
     call->has_uuid = domain->has_uuid;
     call->paused = domain->spare;
+    call->finds_device = domain->existing && !domain->device[0] && is_mac(domain->mac);
+    memcpy(call->mac, domain->mac, sizeof call->mac);
     domain->call = call;
     libvirt_workers_do(connection->workers, &call->job);
 }

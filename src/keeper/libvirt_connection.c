@@ -14,7 +14,9 @@
 #define KEEPALIVE_COUNT   3
 
 #define RETRY_FIRST (100 * NANOSECONDS_PER_MILLISECOND)
-#define RETRY_MOST  (10 * NANOSECONDS_PER_SECOND)
+/* A socket of this host costs nothing to try, a login to another one does. */
+#define RETRY_MOST_HERE  (2 * NANOSECONDS_PER_SECOND)
+#define RETRY_MOST_THERE (30 * NANOSECONDS_PER_SECOND)
 
 /* How long the keeper's end waits for calls that are under way. */
 #define PATIENCE_MILLISECONDS 5000
@@ -99,7 +101,7 @@ static void seen(struct libvirt_connection *connection, virDomainPtr handle,
     if (domain)
         libvirt_domain_seen(domain, actual, why);
     else if (actual != ACTUAL_ABSENT)
-        libvirt_adopt_stranger(connection, handle, actual);
+        libvirt_adopt_stranger(connection, handle);
 }
 
 static const char *why_stopped(int detail)
@@ -231,11 +233,12 @@ static void list_work(struct libvirt_job *job)
 
 static void retry_later(struct libvirt_connection *connection)
 {
+    uint64_t most = connection->here ? RETRY_MOST_HERE : RETRY_MOST_THERE;
     struct timeval wait = clock_timeval(connection->delay);
     evtimer_add(connection->retry, &wait);
     connection->delay *= 2;
-    if (connection->delay > RETRY_MOST)
-        connection->delay = RETRY_MOST;
+    if (connection->delay > most)
+        connection->delay = most;
 }
 
 static void mark_listed(const struct libvirt_connection *connection, virDomainPtr *handles,
@@ -481,10 +484,13 @@ void libvirt_connections_finish(struct libvirt *libvirt)
     struct libvirt_connection *connection;
     SLIST_FOREACH(connection, &libvirt->connections, entry)
     {
+        if (!connection->connection)
+            continue;
+        /* First what has been asked for, and what comes of that. */
+        libvirt_workers_finish(connection->workers, PATIENCE_MILLISECONDS);
         if (connection->connection)
             give_back(connection);
-        if (!connection->opening)
-            libvirt_workers_finish(connection->workers, PATIENCE_MILLISECONDS);
+        libvirt_workers_finish(connection->workers, PATIENCE_MILLISECONDS);
     }
 }
 

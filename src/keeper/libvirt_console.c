@@ -94,7 +94,7 @@ int libvirt_console_listen(struct libvirt_domain *domain, char *path, size_t siz
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const struct keeper *keeper = domain->connection->libvirt->keeper;
-    int length = snprintf(path, size, "%s/domains/%s/console.sock", keeper->config->run_directory,
+    int length = snprintf(path, size, "%s/libvirt/%s/console.sock", keeper->config->run_directory,
                           domain->directory_name);
     if (length < 0 || (size_t)length >= size || (size_t)length >= sizeof address.sun_path)
         return error_set(error, "run-directory %s is too long for the paths of sockets in it",

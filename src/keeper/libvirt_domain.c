@@ -256,6 +256,7 @@ void libvirt_domain_seen(struct libvirt_domain *domain, enum libvirt_actual actu
         report_end(domain, why);
     } else if (actual != domain->actual) {
         /* The event may be older than what we know. */
+        snprintf(domain->verdict, sizeof domain->verdict, "%s", why);
         libvirt_call_begin(domain, CALL_LOOK);
     }
 }
@@ -265,6 +266,7 @@ static void found(struct libvirt_domain *domain, enum libvirt_actual actual)
 {
     struct machine *machine = domain->machine;
     bool unasked = domain->actual != ACTUAL_UNKNOWN && domain->actual != actual && machine;
+    domain->verdict[0] = '\0'; /* of an end that is none */
     domain->actual = (uint8_t)actual;
     libvirt_adopted(domain);
     if (unasked && domain->wanted == WANTED_RUNNING && actual == ACTUAL_PAUSED && machine->ready) {
@@ -356,6 +358,15 @@ static void keep_handle(struct libvirt_domain *domain, const struct libvirt_call
         libvirt_connection_know(domain, uuid);
 }
 
+static void keep_device(struct libvirt_domain *domain, const struct libvirt_call *call)
+{
+    if (!call->device[0])
+        return;
+    memcpy(domain->device, call->device, sizeof domain->device);
+    if (domain->machine)
+        memcpy(domain->machine->device, call->device, sizeof call->device);
+}
+
 void libvirt_domain_called(struct libvirt_domain *domain, const struct libvirt_call *call)
 {
     if (call->lost) {
@@ -363,6 +374,7 @@ void libvirt_domain_called(struct libvirt_domain *domain, const struct libvirt_c
         return;
     }
     keep_handle(domain, call);
+    keep_device(domain, call);
     if (call->failed) {
         failed(domain, call);
         return;
@@ -395,6 +407,8 @@ void libvirt_domain_lost(struct libvirt_domain *domain)
     } else if (!domain->begun && !domain->call) {
         char why[ERROR_TEXT_SIZE];
         snprintf(why, sizeof why, "%s", domain->connection->why);
+        if (domain->machine)
+            domain->machine->blameless = true;
         report_end(domain, why);
     }
 }

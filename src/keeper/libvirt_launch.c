@@ -65,7 +65,7 @@ static int open_directory(struct libvirt *libvirt, struct error *error)
     char path[CONFIG_PATH_MAX + 16];
     if (libvirt->directory != -1)
         return 0;
-    snprintf(path, sizeof path, "%s/domains", libvirt->keeper->config->run_directory);
+    snprintf(path, sizeof path, "%s/libvirt", libvirt->keeper->config->run_directory);
     /* The users that machines run as pass through it to their consoles' sockets. */
     if ((mkdir(path, 0711) != 0 && errno != EEXIST) || chmod(path, 0711) != 0)
         return error_set_errno(error, "cannot make %s", path);
@@ -261,6 +261,8 @@ struct libvirt_domain *libvirt_launch_existing(struct libvirt_connection *connec
     }
     domain->existing = true;
     snprintf(domain->name, sizeof domain->name, "%s", service->domain);
+    if (connection->here)
+        memcpy(domain->mac, service->mac, sizeof domain->mac);
     console_begin(&domain->console, NULL);
     if (libvirt_ready_choose(domain, service, error) != 0 || make_record(domain, error) != 0)
         return abandon(domain);

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "keeper/device_name.h"
 #include "keeper/qemu_command.h"
 
 /* --- elements --- */
@@ -245,6 +245,51 @@ char *libvirt_xml_make(const struct libvirt_xml *wanted, struct error *error)
     char *text = print(document, error);
     xmlFreeDoc(document);
     return text;
+}
+
+/* --- what runs --- */
+
+static xmlNodePtr find_child(xmlNodePtr parent, const char *name)
+{
+    for (xmlNodePtr child = parent ? parent->children : NULL; child; child = child->next)
+        if (child->type == XML_ELEMENT_NODE && strcmp((const char *)child->name, name) == 0)
+            return child;
+    return NULL;
+}
+
+static bool has_mac(xmlNodePtr interface, const char *mac)
+{
+    xmlNodePtr node = find_child(interface, "mac");
+    xmlChar *address = node ? xmlGetProp(node, BAD_CAST "address") : NULL;
+    bool has = address && strcasecmp((const char *)address, mac) == 0;
+    xmlFree(address);
+    return has;
+}
+
+static void take_device(xmlNodePtr interface, char device[IF_NAMESIZE])
+{
+    xmlNodePtr node = find_child(interface, "target");
+    xmlChar *name = node ? xmlGetProp(node, BAD_CAST "dev") : NULL;
+    if (name && strlen((const char *)name) < IF_NAMESIZE)
+        strcpy(device, (const char *)name);
+    xmlFree(name);
+}
+
+void libvirt_xml_find_device(const char *description, const uint8_t mac[MAC_SIZE],
+                             char device[IF_NAMESIZE])
+{
+    char text[MAC_TEXT_SIZE];
+    xmlDocPtr document = xmlReadMemory(description, (int)strlen(description), "domain.xml", NULL,
+                                       XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlNodePtr domain = document ? xmlDocGetRootElement(document) : NULL;
+    xmlNodePtr devices = find_child(domain, "devices");
+    mac_format(mac, text);
+    device[0] = '\0';
+    for (xmlNodePtr node = devices ? devices->children : NULL; node; node = node->next)
+        if (node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, "interface") == 0 &&
+            has_mac(node, text))
+            take_device(node, device);
+    xmlFreeDoc(document);
 }
 
 /* --- templates --- */

@@ -7,6 +7,7 @@
 
 #include "common/error.h"
 #include "config/config.h"
+#include "keeper/device_name.h"
 #include "keeper/image.h"
 
 struct libvirt_xml {
@@ -28,5 +29,10 @@ char *libvirt_xml_make(const struct libvirt_xml *wanted, struct error *error);
 /* The same from the operator's `template`, in which %{name} and so on are replaced. Its name and
  * UUID become those wanted. */
 char *libvirt_xml_fill(const struct libvirt_xml *wanted, const char *template, struct error *error);
+
+/* The network device in the host of the interface that has the MAC address `mac`, in the
+ * description of a domain that runs; "" if none is known. */
+void libvirt_xml_find_device(const char *description, const uint8_t mac[MAC_SIZE],
+                             char device[IF_NAMESIZE]);
 
 #endif

@@ -92,13 +92,20 @@ static void send_about(const struct machine *machine, enum message_type type, ui
     keeper_send(machine->keeper, &message, -1);
 }
 
-static void send_end(struct keeper *keeper, enum message_type type, const char *service,
-                     uint32_t serial, bool asked_for, const char *why)
+static struct message end_of(enum message_type type, const char *service, uint32_t serial,
+                             bool asked_for, const char *why)
 {
     struct message message = message_make(type, serial, service);
     message.end.moment = clock_now();
     message.end.asked_for = asked_for;
     snprintf(message.end.text, sizeof message.end.text, "%s", why);
+    return message;
+}
+
+static void send_end(struct keeper *keeper, enum message_type type, const char *service,
+                     uint32_t serial, bool asked_for, const char *why)
+{
+    struct message message = end_of(type, service, serial, asked_for, why);
     keeper_send(keeper, &message, -1);
 }
 
@@ -387,6 +394,15 @@ static void end_adoption(struct machine *machine)
     keeper->adopting--;
 }
 
+static void send_gone(const struct machine *machine, const char *why)
+{
+    struct message message =
+        end_of(machine->spawned ? MESSAGE_EXITED : MESSAGE_FAILED, machine->name, machine->serial,
+               machine->stopping, machine->stopping ? "" : why);
+    message.end.blameless = machine->blameless;
+    keeper_send(machine->keeper, &message, -1);
+}
+
 void keeper_machine_gone(struct machine *machine, const char *why)
 {
     struct keeper *keeper = machine->keeper;
@@ -396,8 +412,7 @@ void keeper_machine_gone(struct machine *machine, const char *why)
 
     memcpy(name, machine->name, sizeof name);
     if (!machine->adopting) {
-        send_end(keeper, machine->spawned ? MESSAGE_EXITED : MESSAGE_FAILED, name, machine->serial,
-                 machine->stopping, machine->stopping ? "" : why);
+        send_gone(machine, why);
         if (!machine->ready)
             settle(machine);
     }

@@ -27,6 +27,7 @@ struct machine {
     bool stopping;  /* on the front's behalf; its end has been asked for */
     bool adopting;  /* from an earlier keeper, not yet known to be usable */
     bool prewarmed; /* a spare one was used */
+    bool blameless; /* if it cannot be started: it is for want of a hypervisor that answers */
     int32_t pid;
     char domain[64];
     uint8_t token[MESSAGE_TOKEN_SIZE]; /* as in the message, like the two below */

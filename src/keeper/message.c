@@ -156,7 +156,7 @@ static bool body_is_valid(const struct message *message)
                message->machine.started >= 0;
     case MESSAGE_FAILED:
     case MESSAGE_EXITED:
-        return is_bool(&message->end.asked_for) &&
+        return is_bool(&message->end.asked_for) && is_bool(&message->end.blameless) &&
                is_ended(message->end.text, sizeof message->end.text);
     case MESSAGE_CONSOLE:
         return message->console.length <= MESSAGE_CONSOLE_MAX;

@@ -122,7 +122,9 @@ struct message {
         } machine;                      /* MACHINE, SPAWNED, ENTERED, READY */
         struct {
             uint64_t moment;
-            bool asked_for;              /* EXITED: by a STOP */
+            bool asked_for; /* EXITED: by a STOP */
+            bool blameless; /* FAILED: for want of a hypervisor that answers, which may come back
+                               any moment */
             char text[MESSAGE_TEXT_MAX]; /* why, in words for a person: exit status, signal, last
                                             console line; "" if asked for */
         } end;                           /* FAILED, EXITED */

@@ -92,6 +92,21 @@ static struct service *service_of_machine(struct summoner *summoner, const struc
     return service;
 }
 
+/* Has it no machine that we know of? */
+static bool is_free(const struct service *service)
+{
+    return (service->state == MACHINE_OFF || service->state == MACHINE_FAILED) &&
+           !service->departed && (!service->run || !service->run->serial);
+}
+
+/* Somebody else may have succeeded where we failed. */
+static void adopt(struct service *service, const struct message *message)
+{
+    if (service->state == MACHINE_FAILED)
+        machine_give_up(service, CAUSE_ADOPTED);
+    machine_adopt(service, message);
+}
+
 static void machine_reported(struct summoner *summoner, const struct message *message)
 {
     struct service *service = service_of_machine(summoner, message);
@@ -101,9 +116,8 @@ static void machine_reported(struct summoner *summoner, const struct message *me
         stop_stranger(summoner, message, "of a service that is not configured");
     else if (service->run && service->run->serial == message->serial)
         confirm(service, message);
-    else if (service->state == MACHINE_OFF && !service->departed &&
-             (!service->run || !service->run->serial))
-        machine_adopt(service, message);
+    else if (is_free(service))
+        adopt(service, message);
     else
         stop_stranger(summoner, message, "that is not the one jitsud started last");
 }
@@ -213,12 +227,20 @@ static bool is_dying(const struct service *service)
     return service->run->leaving && service->state != MACHINE_STOPPING;
 }
 
+/* What is no fault of the machine's does not make its retries rarer and rarer. */
+static void machine_not_started(struct service *service, const struct message *message)
+{
+    if (message->end.blameless)
+        service->failures_in_row = 0;
+    machine_gone(service, EVENT_START_FAILED, message->end.text);
+}
+
 static void ended(struct service *service, const struct message *message)
 {
     if (is_dying(service))
         machine_buried(service);
     else if (message->type == MESSAGE_FAILED)
-        machine_gone(service, EVENT_START_FAILED, message->end.text);
+        machine_not_started(service, message);
     else if (message->end.asked_for)
         machine_gone(service, EVENT_STOPPED, message->end.text);
     else

@@ -139,19 +139,19 @@ static void what_a_service_does_not_give_has_its_default(void **state)
 static void keys_of_libvirt_are_taken(void **state)
 {
     (void)state;
-    struct config *config =
-        parse("networks: [{name: lan, type: bridge, bridge: br0, "
-              "prefix: 10.0.0.0/24}]\n"
-              "zones: [{name: example.org}]\n"
-              "services:\n"
-              "- {name: a.example.org, backend: libvirt, domain: legacy, address: 10.0.0.9, "
-              "connect: 'test:///default'}\n"
-              "- name: b.example.org\n"
-              "  backend: libvirt\n"
-              "  disks: [a.qcow2, /dev/sdb, {path: /c.iso, read-only: yes}, "
-              "{path: d, format: qcow2}]\n"
-              "- {name: c.example.org, backend: libvirt, domain-xml: d.xml, "
-              "image: k}\n");
+    struct config *config = parse("networks: [{name: lan, type: bridge, bridge: br0, "
+                                  "prefix: 10.0.0.0/24}]\n"
+                                  "zones: [{name: example.org}]\n"
+                                  "services:\n"
+                                  "- {name: a.example.org, backend: libvirt, domain: legacy, "
+                                  "address: 10.0.0.9, mac: '52:54:00:00:00:09', "
+                                  "connect: 'test:///default'}\n"
+                                  "- name: b.example.org\n"
+                                  "  backend: libvirt\n"
+                                  "  disks: [a.qcow2, /dev/sdb, {path: /c.iso, read-only: yes}, "
+                                  "{path: d, format: qcow2}]\n"
+                                  "- {name: c.example.org, backend: libvirt, domain-xml: d.xml, "
+                                  "image: k}\n");
     const struct config_service *domain = &config->services[0], *disks = &config->services[1],
                                 *template = &config->services[2];
     assert_int_equal(domain->backend, CONFIG_BACKEND_LIBVIRT);
