@@ -113,6 +113,17 @@ static char *origin_of(const char *argument)
     return asprintf(&origin, "%.*s%s", length, argument, comma ? ",..." : "") < 0 ? NULL : origin;
 }
 
+/* They are made of more than there are keys for. */
+static void refuse_wildcards(const struct original_values *names, struct original_text *text)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (names->values[i][0] == '*')
+            original_fault(text, names->origin,
+                           "'%s' is a wildcard, which needs a configuration file; expected a whole "
+                           "name",
+                           names->values[i]);
+}
+
 static void require(struct original_service *service, enum original_key key, const char *what,
                     struct original_text *text)
 {
@@ -140,6 +151,7 @@ int original_service_parse(struct original_service *service, const char *argumen
     for (char *pair; (pair = strsep(&rest, ",")) != NULL;)
         take_pair(service, pair, backend, text);
 
+    refuse_wildcards(&service->keys[ORIGINAL_DNS], text);
     require(service, ORIGINAL_DNS, "the name of the service", text);
     require(service, ORIGINAL_IP, "its address", text);
     if (backend == ORIGINAL_LIBVIRT && service->keys[ORIGINAL_UUID].count == 0)

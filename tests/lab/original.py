@@ -4,6 +4,7 @@
 import os
 import signal
 import subprocess
+import time
 
 import lab
 
@@ -53,6 +54,24 @@ def a_service_of_the_command_line_is_summoned():
         assert d.state(NAME) == "running"
         assert d.rcode("lab.example") == "REFUSED"
         assert os.path.exists(os.path.join(d.state_directory, "state.db"))
+
+
+def a_domain_of_libvirt_is_summoned_before_the_answer():
+    """The original's own way: the domain is started, then the answer waits a little."""
+    with Original(["-c", "test:///default", "-f", "0.0.0.0", "-d", "0.3"],
+                  [{"dns": NAME, "ip": lab.loopback_address(1), "name": "test"}]) as d:
+        checked = subprocess.run([lab.JITSUD, "--check", *d.command], capture_output=True, text=True)
+        if "built without backend 'libvirt'" in checked.stderr:
+            print("(skipped: built without libvirt)")
+            return
+        d.start()
+        assert d.state(NAME) == "running", "the test driver's only domain runs from the beginning"
+        d.ctl("stop", NAME)
+        d.wait_for(NAME, "off")
+        begin = time.monotonic()
+        assert d.resolve(NAME) == [d.address(NAME)]
+        assert time.monotonic() - begin >= 0.3, "the answer did not wait"
+        assert d.state(NAME) == "running"
 
 
 def other_names_are_forwarded():
@@ -135,6 +154,7 @@ def faults_name_what_was_typed():
     assert done.returncode == 2, done
 
 
-lab.run(a_service_of_the_command_line_is_summoned, other_names_are_forwarded, there_is_nothing_to_reload,
-        processes_that_are_started_again_know_it, a_keeper_that_takes_the_supervisors_place_reads_it_again,
-        what_is_printed_is_a_file_for_the_same, faults_name_what_was_typed)
+lab.run(a_service_of_the_command_line_is_summoned, a_domain_of_libvirt_is_summoned_before_the_answer,
+        other_names_are_forwarded, there_is_nothing_to_reload, processes_that_are_started_again_know_it,
+        a_keeper_that_takes_the_supervisors_place_reads_it_again, what_is_printed_is_a_file_for_the_same,
+        faults_name_what_was_typed)

@@ -455,6 +455,10 @@ static void faults_name_the_argument_and_the_key(void **state)
                   "dns=www.example.org,...: 'plain' is no pair; expected KEY=VALUE\n");
     assert_faults(SERVICE ",name=again",
                   "dns=www.example.org,...: 'name' is given twice; expected it once\n");
+    assert_faults(
+        "dns=a.example,dns=*.b.example,ip=10.0.0.1,name=a",
+        "dns=a.example,...: dns: '*.b.example' is a wildcard, which needs a configuration "
+        "file; expected a whole name\n");
     assert_faults("name=a", "name=a: there is no 'dns'; expected the name of the service\n"
                             "name=a: there is no 'ip'; expected its address\n");
     assert_faults("dns=a.example,ip=10.0.0.1",
