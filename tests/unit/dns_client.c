@@ -17,6 +17,8 @@ void serving_init(struct serving *serving)
     memset(serving, 0, sizeof *serving);
     sem_init(&serving->wanted, 0, 0);
     sem_init(&serving->go_on, 0, 0);
+    sem_init(&serving->asked, 0, 0);
+    sem_init(&serving->retired, 0, 0);
     fixture_init(&serving->fixture);
     fixture_zone(&serving->fixture, "example.org", zone);
     fixture_service(&serving->fixture, "www.example.org", "", "10.0.0.1");
@@ -30,6 +32,24 @@ static void wanted(void *argument, struct dns_host *host, const struct dns_want 
     sem_post(&serving->wanted);
     if (serving->hold_worker)
         sem_wait(&serving->go_on);
+}
+
+static void unknown(void *argument, struct dns_host *wildcard, const char *label, unsigned worker,
+                    const struct dns_want *want)
+{
+    struct serving *serving = argument;
+    (void)wildcard;
+    strcpy(serving->label, label);
+    serving->asked_type = want->type;
+    serving->asker = worker;
+    sem_post(&serving->asked);
+}
+
+static void retired(void *argument, struct dns_host *instance)
+{
+    struct serving *serving = argument;
+    dns_instance_free(instance);
+    sem_post(&serving->retired);
 }
 
 /* A bound socket, listening if it is TCP; the first to be bound chooses the port. */
@@ -82,6 +102,8 @@ void serve(struct serving *serving, const char *address, unsigned workers)
     serving->options.listen_count = 1;
     serving->options.sockets = sockets;
     serving->options.wanted = wanted;
+    serving->options.unknown = unknown;
+    serving->options.retired = retired;
     serving->options.argument = serving;
     serving->server = dns_server_start(&serving->options, serving->fixture.table, &error);
     assert_non_null(serving->server);
@@ -94,6 +116,8 @@ void serving_stop(struct serving *serving)
     fixture_free(&serving->fixture);
     sem_destroy(&serving->wanted);
     sem_destroy(&serving->go_on);
+    sem_destroy(&serving->asked);
+    sem_destroy(&serving->retired);
 }
 
 int client_open(const struct serving *serving, const char *address, int type)

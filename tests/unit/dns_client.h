@@ -14,10 +14,15 @@
 struct serving {
     struct fixture fixture;
     struct dns_server *server;
-    struct endpoint endpoint; /* where it listens */
-    sem_t wanted;             /* posted for each wanted name */
-    struct dns_want want;     /* the last of them */
-    bool hold_worker;         /* the worker that says so waits for `go_on` */
+    struct endpoint endpoint;       /* where it listens */
+    sem_t wanted;                   /* posted for each wanted name */
+    struct dns_want want;           /* the last of them */
+    sem_t asked;                    /* posted when it is asked about a label */
+    char label[NAME_LABEL_MAX + 1]; /* the last of them */
+    uint16_t asked_type;
+    unsigned asker;   /* the worker */
+    sem_t retired;    /* posted when no worker sees an instance any more, which is then freed */
+    bool hold_worker; /* the worker that says so waits for `go_on` */
     sem_t go_on;
     struct dns_server_options options;
 };
