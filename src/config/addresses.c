@@ -273,8 +273,10 @@ static unsigned prefixes_of(const struct config_service *wildcard,
         prefixes[count] = draft->prefixes[count];
     if (count > 0)
         return count;
-    if (network->type == CONFIG_NETWORK_USER)
-        prefixes[count++] = loopback;
+    if (network->type == CONFIG_NETWORK_USER) {
+        prefixes[0] = loopback;
+        return 1;
+    }
     if (network->ipv4.prefix.address.family)
         prefixes[count++] = network->ipv4.prefix;
     if (network->ipv6.prefix.address.family)

@@ -29,6 +29,28 @@ static void check_error(void *argument, const char *text)
     *last = (struct last_error){line, column};
 }
 
+/* Each place is found by its addresses, and an instance can be made there. */
+static void check_wildcard(const struct config *config, const struct config_service *wildcard)
+{
+    const struct config_places *places = wildcard->places;
+    char name[2 * CONFIG_NAME_TEXT_MAX], label[CONFIG_LABEL_MAX + 1];
+    struct error error;
+    if (!places || places->count == 0 || places->address_count == 0)
+        abort();
+    for (uint32_t i = 0; i < places->count; i++)
+        if (config_find_place(places, config_place(places, i), places->address_count) != (long)i)
+            abort();
+    snprintf(name, sizeof name, "new%s", wildcard->name + 1);
+    const struct config_service *found = config_find_wildcard(config, name, label);
+    if (found != wildcard && !config_find_service(config, name) &&
+        strlen(name) < CONFIG_NAME_TEXT_MAX)
+        abort();
+    struct config_service *instance = config_instance_new(wildcard, "new", 0, &error);
+    if (instance && (strcmp(instance->name, name) != 0 || !config_is_instance(instance)))
+        abort();
+    free(instance);
+}
+
 static void check_service(const struct config *config, const struct config_service *service)
 {
     if (config_find_service(config, service->name) != service)
@@ -36,8 +58,13 @@ static void check_service(const struct config *config, const struct config_servi
     for (size_t i = 0; i < service->alias_count; i++)
         if (config_find_service(config, service->aliases[i]) != service)
             abort();
-    if (service->zone >= config->zone_count || service->address_count == 0 || !service->image ||
-        !service->network || service->idle == 0)
+    if (config_is_wildcard(service))
+        check_wildcard(config, service);
+    else if (service->address_count == 0)
+        abort();
+    if (service->zone >= config->zone_count || service->idle == 0)
+        abort();
+    if (service->backend == CONFIG_BACKEND_QEMU && (!service->image || !service->network))
         abort();
     if (!config_service_same_machine(service, service))
         abort();

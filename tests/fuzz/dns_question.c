@@ -52,16 +52,20 @@ static const struct dns_table *build(void)
     check(address_parse("2001:db8::80", &addresses[1]) == 0);
     struct config_zone zones[] = {{.name = (char *)"example", .file = file, .ttl = 60},
                                   {.name = (char *)"made.example", .ttl = 60}};
-    struct config_service service = {
-        .name = (char *)"www.example", .addresses = addresses, .address_count = 2, .ttl = 60};
+    struct config_service services[] = {
+        {.name = (char *)"www.example", .addresses = addresses, .address_count = 2, .ttl = 60},
+        {.name = (char *)"*.apps.example"}};
     struct config config = {.file = (char *)"fuzz",
                             .zones = zones,
                             .zone_count = 2,
-                            .services = &service,
-                            .service_count = 1};
-    static struct dns_host host;
+                            .services = services,
+                            .service_count = 2};
+    static struct dns_host host, wildcard;
+    wildcard.instances = dns_instances_new(1);
+    check(wildcard.instances != NULL);
+    dns_instances_add(wildcard.instances, dns_instance_new(&services[0], "known"));
     const struct dns_table *table =
-        dns_table_build(&config, &(struct dns_host *){&host}, report, NULL);
+        dns_table_build(&config, (struct dns_host *[]){&host, &wildcard}, report, NULL);
     unlink(file);
     return table;
 }

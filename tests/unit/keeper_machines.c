@@ -386,6 +386,84 @@ static void a_bridge_that_was_removed_is_made_again(void **state)
     world_end_keeper(world, SIGTERM);
 }
 
+/* --- instances of a wildcard --- */
+
+static const char instance_name[] = "blog.apps.example.org";
+
+/* A START for an instance at the first of these addresses. */
+static void start_at(struct world *world, const char *name, const struct address *address)
+{
+    struct message message = message_make(MESSAGE_START, ++world->serial, name);
+    message.start.place = (struct message_place){1, {*address}};
+    assert_int_equal(message_send(world->link, &message, -1), 0);
+}
+
+static void an_instance_is_started_at_its_place_and_outlives_the_keeper(void **state)
+{
+    struct world *world = *state;
+    char text[ADDRESS_TEXT_SIZE];
+    const struct config_places *places =
+        config_find_service(world->config, "*.apps.example.org")->places;
+    const struct address *address = config_place(places, 1);
+    world_start_keeper(world);
+    expect(world, MESSAGE_SYNCHRONISED);
+    start_at(world, instance_name, address);
+    struct message ready = expect(world, MESSAGE_READY);
+    assert_string_equal(ready.service, instance_name);
+    assert_int_equal(ready.machine.place.count, 1);
+    assert_true(address_equal(&ready.machine.place.addresses[0], address));
+    get(address_format(address, text));
+
+    world_end_keeper(world, SIGKILL);
+    world_start_keeper(world);
+    struct message adopted = expect(world, MESSAGE_MACHINE);
+    assert_string_equal(adopted.service, instance_name);
+    assert_int_equal(adopted.machine.place.count, 1);
+    assert_true(address_equal(&adopted.machine.place.addresses[0], address));
+    stop(world, instance_name, CONFIG_STOP_DESTROY);
+    expect_end(world, MESSAGE_EXITED);
+    world_end_keeper(world, SIGTERM);
+}
+
+static void refused(struct world *world, const char *name, const struct address *address,
+                    const char *why)
+{
+    if (address)
+        start_at(world, name, address);
+    else
+        start(world, name);
+    struct message failed = expect_end(world, MESSAGE_FAILED);
+    assert_int_equal(failed.serial, world->serial);
+    assert_string_equal(failed.end.text, why);
+}
+
+/* Whatever the front asks for: the keeper goes by its own configuration. */
+static void only_instances_that_are_configured_are_started(void **state)
+{
+    static const char none[] = "the keeper's configuration has no such service";
+    static const char nowhere[] = "the keeper's configuration has no such addresses for it";
+    struct world *world = *state;
+    struct address other;
+    const struct address *address =
+        config_place(config_find_service(world->config, "*.apps.example.org")->places, 0);
+    assert_int_equal(address_parse("10.9.0.10", &other), 0);
+    world_start_keeper(world);
+    expect(world, MESSAGE_SYNCHRONISED);
+    refused(world, instance_name, &other, nowhere);
+    refused(world, instance_name, NULL, none);
+    refused(world, "*.apps.example.org", NULL, none);
+    refused(world, "*.apps.example.org", address, none);
+    refused(world, "a.b.apps.example.org", address, none);
+    refused(world, "../../etc.apps.example.org", address, none);
+    refused(world, "a/b.apps.example.org", address, none);
+    refused(world, "-a.apps.example.org", address, none);
+    refused(world, ".apps.example.org", address, none);
+    refused(world, "blog.also.example.org", address, none);
+    refused(world, "blog.example.org", address, none);
+    refused(world, announced_name, address, none);
+    world_end_keeper(world, SIGTERM);
+}
+
 static int run(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +475,8 @@ static int run(void)
         with_world(a_prewarmed_machine_joins_the_bridge_when_it_is_wanted),
         with_world(a_machine_without_a_network_is_not_left_running),
         with_world(a_bridge_that_was_removed_is_made_again),
+        with_world(an_instance_is_started_at_its_place_and_outlives_the_keeper),
+        with_world(only_instances_that_are_configured_are_started),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "keeper/console.h"
+#include "keeper/device_name.h"
 #include "keeper/image.h"
 #include "keeper/qemu_command.h"
 #include "keeper/qmp.h"
@@ -208,7 +209,17 @@ static void records_are_checked(void **state)
         "{\"service\":\"a\",\"serial\":1,\"started\":1.5,\"shutdown-timeout\":9,\"ready\":true,"
         "\"suspended\":false,\"forwards\":[],\"token\":\"0123456789abcdef0123456789abcdeg\"}",
         "{\"service\":\"a\",\"serial\":1,\"started\":1.5,\"shutdown-timeout\":9,\"ready\":true,"
-        "\"suspended\":false,\"forwards\":[],\"token\":\"0123\"}"};
+        "\"suspended\":false,\"forwards\":[],\"token\":\"0123\"}",
+        "{\"service\":\"a\",\"serial\":1,\"started\":1.5,\"shutdown-timeout\":9,\"ready\":true,"
+        "\"suspended\":false,\"forwards\":[],\"addresses\":[\"10.0.0\"]}",
+        "{\"service\":\"a\",\"serial\":1,\"started\":1.5,\"shutdown-timeout\":9,\"ready\":true,"
+        "\"suspended\":false,\"forwards\":[],\"addresses\":[7]}",
+        "{\"service\":\"a\",\"serial\":1,\"started\":1.5,\"shutdown-timeout\":9,\"ready\":true,"
+        "\"suspended\":false,\"forwards\":[],\"addresses\":[\"10.0.0.1\",\"fd00::1\",\"fd00::2\"]"
+        "}"};
+    static const char of_instance[] =
+        "{\"service\":\"a\",\"serial\":1,\"started\":1.5,\"shutdown-timeout\":9,\"ready\":true,"
+        "\"suspended\":false,\"forwards\":[],\"addresses\":[\"10.0.0.1\",\"fd00::1\"]}";
     static const char with_token[] =
         "{\"service\":\"a\",\"serial\":1,\"started\":1.5,\"shutdown-timeout\":9,\"ready\":true,"
         "\"suspended\":false,\"forwards\":[],\"token\":\"0123456789abcdef0123456789abcdef\"}";
@@ -224,11 +235,45 @@ static void records_are_checked(void **state)
     assert_int_equal(record_parse(with_token, sizeof with_token - 1, &record, &error), 0);
     assert_int_equal(record.token[0], 0x01);
     assert_int_equal(record.token[15], 0xef);
+    assert_int_equal(record.place.count, 0);
+    assert_int_equal(record_parse(of_instance, sizeof of_instance - 1, &record, &error), 0);
+    assert_int_equal(record.place.count, 2);
+    assert_int_equal(record.place.addresses[1].family, AF_INET6);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(record_parse(bad[i], strlen(bad[i]), &record, &error), -1);
 }
 
 /* --- the command line --- */
+
+static void an_instance_is_told_its_label_and_has_the_mac_of_its_place(void **state)
+{
+    (void)state;
+    static char name[] = "blog.apps.example", other_name[] = "shop.apps.example",
+                cmdline[] = "%{label} of %{name}";
+    static const uint8_t token[16];
+    struct address address = {AF_INET, {10, 0, 0, 1}};
+    struct config_places places = {1, 1, &address};
+    struct config_service service = {.name = name,
+                                     .cmdline = cmdline,
+                                     .addresses = &address,
+                                     .address_count = 1,
+                                     .places = &places};
+    struct config_service other = service;
+    struct image image = {.announces = false};
+    struct qemu_command command = {.service = &service, .image = &image, .token = token};
+    uint8_t mac[MAC_SIZE], others[MAC_SIZE];
+    char *line = qemu_command_kernel_line(&command);
+    assert_string_equal(line, "blog of blog.apps.example");
+    free(line);
+
+    other.name = other_name;
+    device_service_mac(&service, mac);
+    device_service_mac(&other, others);
+    assert_memory_equal(mac, others, sizeof mac);
+    address.bytes[3] = 2;
+    device_service_mac(&service, others);
+    assert_memory_not_equal(mac, others, sizeof mac);
+}
 
 static void placeholders_are_replaced_and_announcers_get_their_arguments(void **state)
 {
@@ -392,6 +437,7 @@ int main(void)
         cmocka_unit_test(monitor_lines_are_told_apart),
         cmocka_unit_test(records_are_checked),
         cmocka_unit_test(placeholders_are_replaced_and_announcers_get_their_arguments),
+        cmocka_unit_test(an_instance_is_told_its_label_and_has_the_mac_of_its_place),
         cmocka_unit_test(on_a_bridge_the_machine_is_told_its_own_addresses_and_the_port),
         cmocka_unit_test(on_a_bridge_the_machine_gets_the_device_that_is_passed),
         cmocka_unit_test(announcers_get_random_numbers_from_any_processor),

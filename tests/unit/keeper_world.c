@@ -45,7 +45,10 @@ static const char configuration[] =
     "     ready: arp}\n"
     "  - {name: spare.example.org, network: lan, address: 10.9.0.12, image: %s, accel: tcg, "
     "memory: 32M,\n"
-    "     prewarm: 1}\n";
+    "     prewarm: 1}\n"
+    "  - {name: \"*.apps.example.org\", aliases: [\"*.also.example.org\"], network: lan, "
+    "prefix: 10.9.0.64/28,\n"
+    "     instances: 3, image: %s, accel: tcg, memory: 32M}\n";
 
 static void report(void *argument, const char *text)
 {
@@ -64,7 +67,8 @@ int world_make(void **state)
     assert_non_null(realpath(getenv("UNIKERNELS"), image));
     strcat(image, "/www.elf");
     int length =
-        snprintf(text, sizeof text, configuration, world->directory, image, image, image, image);
+        snprintf(text, sizeof text, configuration, world->directory, image, image, image, image,
+                 image);
     world->config = config_parse(text, (size_t)length, "/jitsud.yaml", report, NULL);
     assert_non_null(world->config);
     return 0;

@@ -27,7 +27,7 @@ int world_run(int (*tests)(void));
  * which is made, with the addresses 10.9.0.1 and fd09::1; and nowhere, whose bridge does not exist.
  * Services, all of them www.elf: www.example.org at 10.9.0.10 and fd09::10; seen.example.org,
  * ready: arp, at 10.9.0.11; spare.example.org, prewarmed, at 10.9.0.12; lost.example.org on
- * nowhere. */
+ * nowhere; and *.apps.example.org, alias *.also.example.org, with 3 instances in 10.9.0.64/28. */
 int world_make(void **state);
 int world_remove(void **state);
 

@@ -40,6 +40,11 @@ static struct message full(enum message_type type)
     case MESSAGE_FILE:
         message.file.number = UINT32_MAX;
         break;
+    case MESSAGE_START:
+        message.start.place.count = CONFIG_PLACE_ADDRESSES_MAX;
+        address_parse("10.0.0.1", &message.start.place.addresses[0]);
+        address_parse("fd00::1", &message.start.place.addresses[1]);
+        break;
     case MESSAGE_RELOAD:
         message.reload.digest = UINT64_MAX;
         break;
@@ -174,6 +179,19 @@ static void values_out_of_range_are_refused(void **state)
     m.stop.mode = CONFIG_STOP_SUSPEND + 1;
     assert_int_equal(check(&m), -1);
 
+    m = full(MESSAGE_START);
+    m.start.place.count++;
+    assert_int_equal(check(&m), -1);
+    m = full(MESSAGE_START);
+    m.start.place.addresses[1].family = 0;
+    assert_int_equal(check(&m), -1);
+    m = full(MESSAGE_START);
+    m.start.place.addresses[0].bytes[4] = 1;
+    assert_int_equal(check(&m), -1);
+
+    m = full(MESSAGE_READY);
+    m.machine.place.count = CONFIG_PLACE_ADDRESSES_MAX + 1;
+    assert_int_equal(check(&m), -1);
     m = full(MESSAGE_READY);
     m.machine.forward_count = CONFIG_PORTS_MAX + 1;
     assert_int_equal(check(&m), -1);
