@@ -197,6 +197,17 @@ static bool receive_hello(struct port_service *service, const struct conduit_hel
     return true;
 }
 
+/* The machine has it. */
+static void leave_to_machine(struct connection *connection)
+{
+    struct endpoint client = {connection->client, connection->client_port},
+                    machine = {connection->machine, connection->machine_port};
+    port_served_add(connection->service, connection->client_mac, connection->entry.hash, &client,
+                    &machine);
+    port_release_queue(&connection->late);
+    port_connection_free(connection);
+}
+
 static void receive_taken(struct port_service *service, const struct conduit_taken *taken)
 {
     struct port_conduit *conduit = &service->conduit;
@@ -208,12 +219,10 @@ static void receive_taken(struct port_service *service, const struct conduit_tak
     case CONDUIT_DONE:
         service->handed_over++;
         service->port->statistics.handed_over++;
-        port_release_queue(&connection->late);
-        port_connection_free(connection);
+        leave_to_machine(connection);
         break;
     case CONDUIT_HAS_IT:
-        port_release_queue(&connection->late);
-        port_connection_free(connection);
+        leave_to_machine(connection);
         break;
     case CONDUIT_NO_MORE:
         /* Those that are left wait for its next start. */
@@ -235,6 +244,9 @@ static void receive_load(struct port_service *service, const struct conduit_load
     if (is_use && service->summon_from_count == 0)
         service->last_use = service->port->now;
     *last = *load;
+    /* What the port has handed over since is none of those. */
+    if (load->connections == 0 && !service->conduit.hands_over)
+        port_served_forget(service);
 }
 
 static bool receive_stopped(struct port_service *service, const struct conduit_stopped *stopped)

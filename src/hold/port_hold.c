@@ -236,6 +236,16 @@ bool port_pass_on(struct port_service *service, const uint8_t *bytes, size_t len
     return true;
 }
 
+static void note_client(const struct held_frame *frame)
+{
+    struct packet packet;
+    if (!packet_read(&packet, frame->bytes, frame->length))
+        return;
+    struct endpoint client = packet_source(&packet),
+                    machine = {packet.ip.destination, packet.tcp.destination_port};
+    port_served_add(frame->service, packet.ethernet.source, frame->opening.hash, &client, &machine);
+}
+
 static bool release_one(struct held_frame *frame)
 {
     struct port_service *service = frame->service;
@@ -243,6 +253,8 @@ static bool release_one(struct held_frame *frame)
         port_service_due(service, MATTER_MACHINE, service->port->now + RELEASE_RETRY);
         return false;
     }
+    if (frame->is_opening)
+        note_client(frame);
     forget(frame);
     return true;
 }

@@ -150,6 +150,8 @@ void port_machine_ready(struct port_service *service)
 {
     if (service->state == PORT_READY)
         return;
+    if (!service->resumes)
+        port_served_forget(service);
     enter(service, PORT_READY);
     run_ready(service);
     if (service->conduit.is_greeted)
@@ -182,6 +184,8 @@ void port_machine_off(struct port_service *service, enum port_state state)
     if (state == PORT_SUSPENDED)
         want_for_connections(service);
     port_announce(service);
+    if (state == PORT_OFF)
+        port_served_tell(service);
     if (port_service_is_wanted(service)) {
         service->want_due = true;
         port_service_due(service, MATTER_MACHINE, service->port->now);

@@ -88,6 +88,11 @@ static bool make_room(struct port_service *service, size_t bytes, size_t frames)
     return has_room(memory, bytes);
 }
 
+bool port_memory_is_free(const struct port_service *service, size_t bytes)
+{
+    return has_share(service, bytes, 0) && has_room(service->port->memory, bytes);
+}
+
 bool port_memory_for_frame(struct port_service *service, size_t length)
 {
     return make_room(service, port_memory_of_frame(length), 1);

@@ -4,7 +4,7 @@
  * of them are of clients that are there; port_speak.c: what is sent in machines' names and the
  * port's own; port_machine.c: how machines become ready; port_conduit.c: what is said to
  * unikernels; port_connection.c: the connections accepted for them; port_handshake.c: what clients'
- * segments do to these. */
+ * segments do to these; port_served.c: who has to be told when a machine is gone. */
 #ifndef JITSU_HOLD_PORT_PRIVATE_H
 #define JITSU_HOLD_PORT_PRIVATE_H
 
@@ -122,6 +122,12 @@ struct port_conduit {
     struct conduit_load load;
 };
 
+/* Clients whose connections the machine has, or had before it was gone. */
+struct served_clients {
+    struct served_client *list; /* around the end from `oldest` on, when it is as long as may be */
+    size_t count, capacity, oldest;
+};
+
 struct port_service {
     struct port *port;
     void *owner;
@@ -156,6 +162,7 @@ struct port_service {
     bool is_active; /* something is due at some time */
     struct port_attempt attempt;
     struct port_conduit conduit;
+    struct served_clients served;
 };
 
 struct port_memory {
@@ -212,6 +219,9 @@ void port_wake_up(struct port *port, uint64_t moment);
 bool port_memory_for_frame(struct port_service *service, size_t length);
 /* Room for so many bytes more of connections, likewise. */
 bool port_memory_for_connection(struct port_service *service, size_t bytes);
+
+/* Is there room for so many bytes more without that anybody gives way? */
+bool port_memory_is_free(const struct port_service *service, size_t bytes);
 
 /* What a frame of that length takes, and a connection without data. */
 size_t port_memory_of_frame(size_t length);
@@ -362,6 +372,19 @@ void port_handshake_receive(struct connection *connection, const struct packet *
 
 /* A segment of no connection: does it answer a cookie? Then there is one now. */
 bool port_handshake_restore(struct port_service *service, const struct packet *packet);
+
+/* --- port_served.c --- */
+
+/* The machine has the connection of that hash (port_flow_hash()) now; `mac` is where the client is
+ * reached. */
+void port_served_add(struct port_service *service, struct mac mac, uint64_t connection,
+                     const struct endpoint *client, const struct endpoint *machine);
+/* None of them is open any more, or they are of an earlier machine. */
+void port_served_forget(struct port_service *service);
+/* The machine is gone: has its clients find out. */
+void port_served_tell(struct port_service *service);
+/* Is the segment of one of them? */
+bool port_served_is(const struct port_service *service, const struct packet *packet);
 
 /* --- port_conduit.c --- */
 

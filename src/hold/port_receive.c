@@ -173,6 +173,13 @@ static bool receive_segment(struct port_service *service, const struct packet *p
            (purpose == PURPOSE_STALE && port_handshake_restore(service, packet));
 }
 
+/* While it is off, each such segment is rejected. */
+static bool is_of_earlier_machine(const struct port_service *service, const struct packet *packet)
+{
+    return service->state == PORT_STARTING && !service->resumes && is_of_connection(packet) &&
+           port_served_is(service, packet);
+}
+
 static void receive_for(struct port_service *service, const struct packet *packet)
 {
     struct connection *connection =
@@ -192,7 +199,7 @@ static void receive_for(struct port_service *service, const struct packet *packe
         service->last_use = service->port->now;
     if (service->location == LOCATION_UNKNOWN && purpose > PURPOSE_UNWELCOME)
         draw_clients(service);
-    if (service->refuse && purpose != PURPOSE_NONE)
+    if ((service->refuse && purpose != PURPOSE_NONE) || is_of_earlier_machine(service, packet))
         port_reject(service, packet);
     else if (receive_segment(service, packet, purpose))
         return;

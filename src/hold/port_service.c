@@ -160,6 +160,7 @@ void port_service_free(struct port_service *service)
     port_connections_reset(service);
     port_drop_queue(&service->frames);
     port_conduit_end(service);
+    port_served_forget(service);
     port_service_due(service, MATTER_MACHINE, NEVER);
     table_remove(&port->by_mac, &service->entry);
     for (uint32_t i = 0; i < service->address_count; i++)

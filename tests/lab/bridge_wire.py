@@ -267,6 +267,36 @@ def machines_killed_after_they_took_over_reset_their_clients():
                         pass
 
 
+def connect_all(near, far):
+    """Connections that begin before there is a machine."""
+    sockets = []
+    for host in near, far:
+        for address in ADDRESS, ADDRESS6:
+            one = host.socket(clients.family_of(address))
+            one.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                one.connect((address, 80))
+            sockets.append(one)
+    for one in sockets:
+        assert select.select([], [one], [], lab.PATIENCE)[1], "it is never accepted"
+        one.settimeout(lab.PATIENCE)
+    return sockets
+
+
+def clients_that_only_wait_are_told_that_their_machine_was_killed():
+    for hold in HOLDS:
+        with clients.world({**bridge.WWW, "hold": hold}) as (daemon, near, far), contextlib.ExitStack() as stack:
+            waiting = [stack.enter_context(one) for one in connect_all(near, far)]
+            for one in waiting:
+                get(one)
+            os.kill(daemon.status(NAME)["pid"], signal.SIGKILL)
+            for one in waiting:
+                try:
+                    raise AssertionError(f"who says {one.recv(100)}?")
+                except ConnectionResetError:
+                    pass
+
+
 class Talker(threading.Thread):
     """Asks again and again on one connection until it ends."""
 
@@ -277,7 +307,7 @@ class Talker(threading.Thread):
         with host.inside():
             self.socket = socket.socket(clients.family_of(address))
         self.socket.settimeout(lab.PATIENCE)
-        # A client that only waits cannot know that the machine is gone: it is told when it next sends something.
+        # A client that only waits, and that the port has not seen, is told when it next sends something.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
         self.start()
@@ -344,5 +374,6 @@ if __name__ == "__main__":
             machines_killed_before_they_take_over_leave_no_client_waiting,
             machines_killed_while_they_take_over_leave_no_client_waiting,
             machines_killed_after_they_took_over_reset_their_clients,
+            clients_that_only_wait_are_told_that_their_machine_was_killed,
             connections_go_on_while_jitsud_is_restarted,
             the_next_packet_of_an_open_connection_resumes_a_suspended_machine)

@@ -94,6 +94,7 @@ static void load_is_use(void **state)
     assert_int_equal(port_service_last_use(world->service), before + SECOND);
     port_service_gone(world->service);
     expect_announcement(world);
+    assert_int_equal(world_next(world)->tcp.flags, TCP_ACK); /* its client is told */
     assert_int_equal(port_service_connections(world->service), 0);
 }
 

@@ -351,7 +351,7 @@ static void a_connection_is_handed_over_in_two_phases(void **state)
     client_says(world, 1000, DATA + 5, next, TCP_ACK, " HTTP", 5);
     expect_passed_on(world, 1000, " HTTP");
     assert_int_equal(world_statistics(world).connections, 0);
-    assert_int_equal(world_statistics(world).bytes, 0);
+    assert_int_equal(world->memory->connection_bytes, 0);
     assert_int_equal(port_service_handed_over(world->service), 1);
     world_pass(world, 60 * SECOND);
 }
