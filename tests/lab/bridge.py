@@ -101,6 +101,19 @@ def starts(daemon, service):
     return [event for event in daemon.events(service["name"]) if event["to"] == "starting"]
 
 
+def halted(daemon, name):
+    """The process of the machine that starts, stopped; or None if it was too late for that, or does not start: to be tried again."""
+    pid = daemon.status(name)["pid"]
+    with contextlib.suppress(TypeError, ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+        now = daemon.status(name)
+        if (now["state"], now["pid"]) == ("starting", pid):
+            return pid
+        os.kill(pid, signal.SIGCONT)
+        daemon.ctl("stop", name)
+    return None
+
+
 def delay_holds_the_first_packets_of_a_query_s_client():
     with world(WWW) as (daemon, client):
         assert daemon.resolve(WWW["name"]) == ["10.77.0.10"]

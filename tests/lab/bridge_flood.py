@@ -157,24 +157,11 @@ class ByHand:
 @contextlib.contextmanager
 def not_going_on(daemon):
     """The machine has begun to start, and does not go on meanwhile."""
-    pid = lab.wait_until(lambda: halted(daemon), "it is caught while it starts")
+    pid = lab.wait_until(lambda: bridge.halted(daemon, NAME), "it is caught while it starts")
     try:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
-
-
-def halted(daemon):
-    """The process of a machine that starts, stopped; or None if it was too late for that: then it begins again."""
-    pid = daemon.status(NAME)["pid"]
-    with contextlib.suppress(TypeError, ProcessLookupError):
-        os.kill(pid, signal.SIGSTOP)
-        now = daemon.status(NAME)
-        if (now["state"], now["pid"]) == ("starting", pid):
-            return pid
-        os.kill(pid, signal.SIGCONT)
-        daemon.ctl("stop", NAME)
-    return None
 
 
 # --- real clients ---

@@ -233,18 +233,17 @@ KILLS = {
 
 def kill_when(arrives, is_too_late):
     """Kills the machine at that point of the hand-over. Returns whether it was early enough."""
-    with clients.world({**bridge.WWW, "hold": "handoff"}) as (daemon, near, far), contextlib.closing(HandOver()) as seen:
-        daemon.ctl("start", NAME)
-        machine = lab.wait_until(lambda: daemon.status(NAME).get("pid"), "it starts")
-        os.kill(machine, signal.SIGSTOP)
-        talkers = talk(near, far, MANY, 3)
-        lab.wait_until(lambda: daemon.ctl("stats")["bridges"]["accepted"] == MANY, "all connections are held")
-        os.kill(machine, signal.SIGCONT)
-        seen.wait_for(arrives)
-        os.kill(machine, signal.SIGKILL)
-        for talker in talkers:
-            talker.check()
-        return not is_too_late(seen.read())
+    with clients.world({**bridge.WWW, "hold": "handoff"}) as (daemon, near, far):
+        machine = lab.wait_until(lambda: daemon.ctl("start", NAME) and bridge.halted(daemon, NAME), "it is caught while it starts")
+        with contextlib.closing(HandOver()) as seen:
+            talkers = talk(near, far, MANY, 3)
+            lab.wait_until(lambda: daemon.ctl("stats")["bridges"]["accepted"] == MANY, "all connections are held")
+            os.kill(machine, signal.SIGCONT)
+            seen.wait_for(arrives)
+            os.kill(machine, signal.SIGKILL)
+            for talker in talkers:
+                talker.check()
+            return not is_too_late(seen.read())
 
 
 def machines_killed_while_they_take_over_leave_no_client_waiting():
