@@ -70,14 +70,19 @@ static bool is_pair(const char *argument)
     return key > 0 && argument[key] == '=';
 }
 
+/* Ours, which the name of a file follows: -c, -fc or --config. */
+static bool is_config_option(const char *option)
+{
+    bool is_short = option[0] == '-' && option[1] && option[1] != '-';
+    return strcmp(option, "--config") == 0 || (is_short && option[strlen(option) - 1] == 'c');
+}
+
 bool original_is_meant(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "-x", 2) == 0 || strncmp(argv[i], "--backend", 9) == 0)
             return true;
-        /* What follows our option -c is a file's name. */
-        bool is_file = strcmp(argv[i - 1], "-c") == 0 || strcmp(argv[i - 1], "--config") == 0;
-        if (!is_file && is_pair(argv[i]))
+        if (is_pair(argv[i]) && !is_config_option(argv[i - 1]))
             return true;
     }
     return false;

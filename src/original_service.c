@@ -31,6 +31,7 @@ static const struct {
     [ORIGINAL_MEMORY] = {"memory", MADE, false},
     [ORIGINAL_CMDLINE] = {"cmdline", MADE, false},
     [ORIGINAL_NIC] = {"nic", ALL, false},
+    [ORIGINAL_MAC] = {"mac", ORIGINAL_LIBVIRT, false},
     [ORIGINAL_DISK] = {"disk", ORIGINAL_LIBXL, true},
     [ORIGINAL_PORT] = {"port", ALL, true},
     [ORIGINAL_RAMDISK] = {"ramdisk", MADE, false},
@@ -292,6 +293,7 @@ static void write_network(const struct original_service *service,
         write_key(service, ORIGINAL_NIC, "    network", text);
     else if (common->backend == ORIGINAL_QEMU && common->has_networks)
         original_line(text, service->origin, "    network: user");
+    write_key(service, ORIGINAL_MAC, "    mac", text);
     if (synjitsu && strcmp(synjitsu, "0") != 0 && !nic)
         original_fault(text, service->keys[ORIGINAL_USE_SYNJITSU].origin,
                        "packets are held by jitsud itself, on the machine's bridge; expected "

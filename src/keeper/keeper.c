@@ -100,32 +100,6 @@ static void port_missing(void *argument, const char *network)
     keeper_send(argument, &message, -1);
 }
 
-static void keep_first_problem(void *argument, const char *text)
-{
-    struct error *error = argument;
-    if (!error->text[0])
-        error_set(error, "%s", text);
-}
-
-/* The file again, provided that it is the one that the front has read. */
-static struct config *read_configuration(const struct keeper *keeper, uint64_t digest,
-                                         struct error *error)
-{
-    const char *path = keeper->config->file;
-    struct config *config = NULL;
-    size_t length;
-    char *text = config_read(path, &length, error);
-    if (!text)
-        return NULL;
-    error->text[0] = '\0';
-    if (message_digest(text, length) != digest)
-        error_set(error, "%s has changed while it was read: reload once more", path);
-    else
-        config = config_parse(text, length, path, keep_first_problem, error);
-    free(text);
-    return config;
-}
-
 static void ignore_problem(void *argument, const char *text)
 {
     (void)argument, (void)text; /* the front finds the same */
@@ -144,6 +118,7 @@ static int open_configuration(struct keeper *keeper, struct error *error)
         return -1;
     }
     keeper->candidate = config_parse(text, length, path, ignore_problem, NULL);
+    keeper->candidate_digest = message_digest(text, length);
     free(text);
     return descriptor;
 }
@@ -179,23 +154,24 @@ static void take_file(struct keeper *keeper, const struct message *message)
     descriptor_close(&descriptor);
 }
 
+/* The front has read the same file by now, and found it good. */
 static void take_reload(struct keeper *keeper, const struct message *message)
 {
     struct error error;
-    config_free(keeper->candidate);
+    struct config *config = keeper->candidate;
     keeper->candidate = NULL;
-    struct config *config = read_configuration(keeper, message->reload.digest, &error);
-    if (config && listening_reload(keeper->listening, config) != 0) {
-        error_set(&error, "the keeper's memory is exhausted");
+    bool is_same = config && message->reload.digest == keeper->candidate_digest;
+    if (!is_same || listening_reload(keeper->listening, config) != 0) {
+        if (is_same)
+            error_set(&error, "the keeper's memory is exhausted");
+        else
+            error_set(&error, "%s has changed while it was read: reload once more",
+                      keeper->config->file);
         config_free(config);
-        config = NULL;
-    }
-    if (!config) {
         answer(keeper, MESSAGE_RELOADED, message->serial, &error, -1);
         return;
     }
     bridges_prepare(keeper->bridges, config);
-    bridge_watch_follow(keeper->bridge_watch, config);
     backends_reload(keeper, config);
     config_free(keeper->own_config);
     keeper->config = keeper->own_config = config;

@@ -20,7 +20,7 @@ enum message_type {
     MESSAGE_STOP,  /* stop it, by `stop.mode` */
     MESSAGE_FILE,  /* open a file that the configuration is read from, for a reload; answered by
                       FILE_OPENED */
-    MESSAGE_RELOAD,     /* read the configuration file again; answered by RELOADED */
+    MESSAGE_RELOAD,     /* take up the configuration that was opened; answered by RELOADED */
     MESSAGE_PORT,       /* make jitsud's port on a bridge network; answered by PORT_OPENED */
     MESSAGE_SEEN_READY, /* the port has seen that a machine takes traffic; READY comes of it, unless
                            the machine is ready already, is gone, or shows it in another way */

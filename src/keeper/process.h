@@ -28,6 +28,7 @@ struct keeper {
     struct config *own_config; /* the same, if a reload has read it; else NULL */
     struct config *candidate;  /* what the front was given to read for a reload; NULL: nothing yet,
                                   or nothing that is right */
+    uint64_t candidate_digest; /* message_digest() of its file */
 
     struct message_link *link; /* to the front; NULL: it is gone */
     bool synchronised;         /* the front has been told of all machines */

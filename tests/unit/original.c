@@ -124,6 +124,7 @@ static void services_or_a_backend_tell_the_originals_command_line(void **state)
     assert_false(is_meant(NULL, NULL, NULL));
     assert_false(is_meant("-f", "-c", "jitsud.yaml"));
     assert_false(is_meant("-c", "name=odd", NULL));
+    assert_false(is_meant("-fvc", "name=odd", NULL));
     assert_false(is_meant("--config", "name=odd", "-t"));
     assert_false(is_meant("-t", "--config=jitsud.yaml", NULL));
     assert_false(is_meant("jitsud.yaml", NULL, NULL));
@@ -281,7 +282,8 @@ static void a_domain_may_be_on_a_bridge(void **state)
 {
     (void)state;
     struct config *config =
-        configure(SERVICE ",nic=br0,use_synjitsu=1 dns=b.example,ip=10.0.1.2,name=b,nic=br0 "
+        configure(SERVICE ",nic=br0,mac=52:54:00:12:34:56,use_synjitsu=1 "
+                          "dns=b.example,ip=10.0.1.2,name=b,nic=br0,mac=52:54:00:12:34:57 "
                           "dns=c.example,ip=192.0.2.2,name=c");
     assert_int_equal(config->network_count, 2);
     const struct config_network *network = config->services[0].network;
@@ -298,7 +300,7 @@ static void a_domain_may_be_on_a_bridge(void **state)
     assert_int_equal(config->services[2].answer, CONFIG_ANSWER_WHEN_READY);
     config_free(config);
 
-    config = configure("-d 0.2 " SERVICE ",nic=br0");
+    config = configure("-d 0.2 " SERVICE ",nic=br0,mac=52:54:00:12:34:56");
     assert_int_equal(config->services[0].answer, CONFIG_ANSWER_AT_ONCE);
     assert_int_equal(config->services[0].answer_delay, 200 * MILLISECOND);
     assert_prefix(&config->services[0].network->ipv4.prefix, "10.0.0.0/24");
@@ -451,7 +453,7 @@ static void faults_name_the_argument_and_the_key(void **state)
                   "'dns=www.example.org,...' already; expected another name\n");
     assert_faults(SERVICE ",vm=x,plain",
                   "dns=www.example.org,...: 'vm' is no key of backend 'libvirt'; expected one of "
-                  "dns, ip, name, uuid, response_delay, use_synjitsu, nic, port\n"
+                  "dns, ip, name, uuid, response_delay, use_synjitsu, nic, mac, port\n"
                   "dns=www.example.org,...: 'plain' is no pair; expected KEY=VALUE\n");
     assert_faults(SERVICE ",name=again",
                   "dns=www.example.org,...: 'name' is given twice; expected it once\n");
@@ -459,6 +461,11 @@ static void faults_name_the_argument_and_the_key(void **state)
         "dns=a.example,dns=*.b.example,ip=10.0.0.1,name=a",
         "dns=a.example,...: dns: '*.b.example' is a wildcard, which needs a configuration "
         "file; expected a whole name\n");
+    assert_faults(
+        SERVICE ",nic=br0",
+        "dns=www.example.org,...: a service with 'domain' on network 'br0' without 'mac'; "
+        "expected the MAC address that the domain has there, such as "
+        "52:54:00:12:34:56\n");
     assert_faults("name=a", "name=a: there is no 'dns'; expected the name of the service\n"
                             "name=a: there is no 'ip'; expected its address\n");
     assert_faults("dns=a.example,ip=10.0.0.1",
