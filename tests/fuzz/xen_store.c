@@ -21,7 +21,7 @@ static void run(void)
 {
     char value[STORE_VALUE_MAX];
 
-    control_start(nothing);
+    control_start(&(const struct control_orders){nothing, nothing});
     while (reader_left(&input) > 0) {
         uint8_t action = reader_u8(&input);
         if (action & 1)

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "platform/xen/netfront.h"
 #include "platform/xen/store.h"
 #include "xen_world.h"
 
@@ -292,6 +293,7 @@ static void a_backend_that_goes_and_comes_back_is_followed(void **state)
     network->driver->poll(network);
     assert_string_equal(world_get(BACKEND_STATE), "4");
     assert_string_equal(world_get("device/vif/0/event-channel"), "6");
+    assert_int_equal(world.connected, 1);
     assert_int_equal(world_receive_ring()->request_given, network->receive_buffers - 1);
     network->driver->release(network, out);
     network->driver->flush(network);
@@ -302,6 +304,36 @@ static void a_backend_that_goes_and_comes_back_is_followed(void **state)
     world_receive(memory, 100, 0);
     network->driver->poll(network);
     assert_int_equal(world.received, 2);
+}
+
+static void a_machine_that_was_saved_goes_on_elsewhere(void **state)
+{
+    (void)state;
+    send(memory, 1500, memory);
+    network->driver->flush(network);
+    world_receive(memory, 100, 0);
+
+    /* Another domain: nothing is granted, nobody watches anything, and xenstore's ring is empty. */
+    memset(world.grants, 0, sizeof world.grants);
+    for (size_t i = 0; i < world.name_count; i++)
+        world.names[i].token[0] = '\0';
+    memset(&world.store, 0, sizeof world.store);
+    world_set(BACKEND_STATE, "2");
+    store_start();
+    assert_true(netfront_begin_again());
+    assert_ptr_equal(netfront_finish(), network);
+    assert_int_equal(world.sent, 1);
+    assert_int_equal(world.received, 0);
+    assert_int_equal(world_receive_ring()->request_given, network->receive_buffers);
+    send(memory, 60, memory);
+    network->driver->flush(network);
+    assert_memory_equal(world_bytes(request(0)), memory, 60);
+    world_receive(memory, 100, 0);
+    network->driver->poll(network);
+    assert_int_equal(world.received, 1);
+    world_set(BACKEND_STATE, "5");
+    network->driver->poll(network);
+    assert_string_equal(world_get("device/vif/0/state"), "6");
 }
 
 static void connect_to_nobody(void)
@@ -334,6 +366,7 @@ int main(void)
         cmocka_unit_test_setup(a_backend_that_answers_twice_ends_the_machine, start),
         cmocka_unit_test_setup(a_backend_that_keeps_a_page_ends_the_machine, start),
         cmocka_unit_test_setup(a_backend_that_goes_and_comes_back_is_followed, start),
+        cmocka_unit_test_setup(a_machine_that_was_saved_goes_on_elsewhere, start),
         cmocka_unit_test(a_backend_that_never_comes_ends_the_machine),
     };
 

@@ -180,22 +180,42 @@ static void watches_tell_of_changes_only(void **state)
     assert_false(store_poll());
 }
 
-static void orders_to_end_are_heeded_and_acknowledged(void **state)
+static unsigned ends, saves;
+
+static void count_end(void)
 {
+    ends++;
+}
+
+static void count_save(void)
+{
+    saves++;
+}
+
+static void orders_are_heeded_and_acknowledged(void **state)
+{
+    static const struct control_orders heeded = {count_end, count_save};
+    static const struct {
+        const char *order;
+        unsigned ends, saves;
+    } cases[] = {
+        {"poweroff", 1, 0}, {"halt", 1, 0}, {"reboot", 1, 0}, {"suspend", 0, 1}, {"dance", 0, 0}};
+
     (void)state;
-    for (int i = 0; i < 4; i++) {
-        static const char *const orders[] = {"poweroff", "halt", "reboot", "dance"};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         world_start();
-        changes = 0;
-        control_start(count_change);
+        ends = saves = 0;
+        control_start(&heeded);
+        assert_string_equal(world_get("control/feature-suspend"), "1");
         store_poll();
-        assert_int_equal(changes, 0);
-        world_set("control/shutdown", orders[i]);
-        store_poll();
-        assert_null(world_get("control/shutdown"));
-        assert_int_equal(changes, i < 3);
-        store_poll();
-        assert_int_equal(changes, i < 3);
+        assert_int_equal(ends + saves, 0);
+        world_set("control/shutdown", cases[i].order);
+        for (int times = 0; times < 2; times++) {
+            store_poll();
+            assert_null(world_get("control/shutdown"));
+            assert_int_equal(ends, cases[i].ends);
+            assert_int_equal(saves, cases[i].saves);
+        }
     }
 }
 
@@ -226,7 +246,7 @@ int main(void)
         cmocka_unit_test(indices_that_contradict_each_other_are_refused),
         cmocka_unit_test(requests_are_answered_in_order_however_slowly),
         cmocka_unit_test(watches_tell_of_changes_only),
-        cmocka_unit_test(orders_to_end_are_heeded_and_acknowledged),
+        cmocka_unit_test(orders_are_heeded_and_acknowledged),
         cmocka_unit_test(a_broken_ring_ends_the_machine),
     };
 

@@ -265,6 +265,11 @@ static void sent(void *owner)
     world.owners[world.sent++ % (sizeof world.owners / sizeof world.owners[0])] = owner;
 }
 
+static void connected(void)
+{
+    world.connected++;
+}
+
 static void finish(void)
 {
 }
@@ -298,7 +303,7 @@ bool world_ends(void (*action)(void))
 
 struct network_device *world_network(void)
 {
-    static const struct network_events events = {received, sent, finish};
+    static const struct network_events events = {received, sent, connected, finish};
     static uint8_t pages[NETFRONT_PAGES * XEN_PAGE] __attribute__((aligned(XEN_PAGE)));
 
     memset(pages, 0, sizeof pages);

@@ -46,7 +46,7 @@ struct world {
     jmp_buf *on_fatal;
 
     /* What the driver has reported. */
-    unsigned received, sent;
+    unsigned received, sent, connected;
     uint8_t frame[4096];
     uint32_t frame_length;
     bool frame_is_good;

@@ -208,6 +208,32 @@ def its_network_may_go_and_come_back():
             assert get("large") == contents["large"]
 
 
+def goes_on_where_it_was_when_it_was_saved():
+    """With the connection that it had, in the middle of an answer."""
+    path = os.path.join(directory, "saved")
+    with www() as guest, socket.create_connection((ADDRESS, 80), lab.PATIENCE) as client:
+        client.settimeout(lab.PATIENCE)
+        for _ in range(2):
+            client.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = client.recv(100000)
+            subprocess.run(["xl", "save", guest.name, path], check=True, capture_output=True)
+            assert guest.is_over()
+            subprocess.run(["xl", "restore", path], check=True, capture_output=True)
+            head, _, body = answer.partition(b"\r\n\r\n")
+            body = bytearray(body)
+            while len(body) < SIZES["large"]:
+                piece = client.recv(1 << 20)
+                assert piece
+                body += piece
+            assert body == contents["large"]
+        assert get("page") == contents["page"]
+        head = run(f"curl -sI http://{ADDRESS}/small")
+        date = re.search(r"(?m)^Date: (.*?)\r?$", head)[1]
+        assert abs(int(run(f"date -d '{date}' +%s")) - time.time()) <= 2, date
+        run(f"xl shutdown {guest.name}")
+        lab.wait_until(guest.is_over, "the domain is gone")
+
+
 def its_end_is_told_apart():
     with Guest("faults.elf", options="fault=write-null", more='on_crash = "preserve"') as guest:
         lab.wait_until(lambda: "c" in domains()[guest.name][1], "the domain has crashed")
@@ -242,6 +268,22 @@ def jitsud_hands_connections_over():
         assert not domains()
 
 
+def jitsud_suspends_it_with_its_connections():
+    one = service(0, image=lab.image("www.elf"), ramdisk=site, ready="announce", hold="handoff", idle="1m", stop="suspend")
+    with world(one) as daemon, socket.create_connection((ADDRESS, 80), lab.PATIENCE) as client:
+        client.settimeout(lab.PATIENCE)
+        for turn in range(2):
+            client.sendall(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = b""
+            while not answer.endswith(contents["page"]):
+                piece = client.recv(1 << 16)
+                assert piece, "the connection has ended"
+                answer += piece
+            daemon.ctl("stop", one["name"])
+            daemon.wait_for(one["name"], "suspended")
+            assert not domains(), "it is saved to a file"
+
+
 make_bridge()
 run(f"ip addr add {HOST6}/64 dev {BRIDGE} nodad", check=False)
 contents = {name: random.Random(name).randbytes(size) for name, size in SIZES.items()}
@@ -254,5 +296,6 @@ with tempfile.TemporaryDirectory(prefix="jitsu-lab-") as directory:
         file.write(archives.cpio(contents))
     lab.run(every_byte_is_right, every_byte_arrives, many_at_once_are_served, a_bad_wire_costs_time_only, small_machines_do,
             tells_what_it_runs_on, knows_the_time, the_game_is_served, pinata_gives_its_secret_to_the_right_ones,
-            finishes_what_is_open_when_it_is_to_shut_down, its_network_may_go_and_come_back, its_end_is_told_apart,
-            jitsud_hands_connections_over)
+            finishes_what_is_open_when_it_is_to_shut_down, its_network_may_go_and_come_back,
+            goes_on_where_it_was_when_it_was_saved, its_end_is_told_apart,
+            jitsud_hands_connections_over, jitsud_suspends_it_with_its_connections)

@@ -40,6 +40,8 @@ struct network_events {
      * receiver's until it calls release(). `checksum_good`: no need to verify TCP's or UDP's. */
     void (*received)(unsigned buffer, void *bytes, uint32_t length, bool checksum_good);
     void (*sent)(void *owner);
+    /* The device is connected again, perhaps to another network than it was. */
+    void (*connected)(void);
     /* Somebody asks the machine, by ways of the platform's own, to end what it is doing, and power
      * off. */
     void (*finish)(void);

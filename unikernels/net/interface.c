@@ -245,6 +245,13 @@ size_t network_segment_max(void)
     return device->segment_max ? device->segment_max : SEGMENT_MAX;
 }
 
+/* Says where the machine is now. */
+static void connected(void)
+{
+    netif_set_link_down(&interface);
+    netif_set_link_up(&interface);
+}
+
 /* The platform's own wish that the machine end, which knows no deadline. */
 static void finish(void)
 {
@@ -390,7 +397,7 @@ static err_t interface_initialise(struct netif *netif)
 void network_start(void)
 {
     static const struct network_events events = {
-        .received = frame_received, .sent = frame_sent, .finish = finish};
+        .received = frame_received, .sent = frame_sent, .connected = connected, .finish = finish};
 
     if (device)
         return;

@@ -8,7 +8,7 @@
 #define DIRECTORY "control"
 #define NAME      "shutdown"
 
-static void (*finish_machine)(void);
+static const struct control_orders *heeded;
 
 static void order_changed(void)
 {
@@ -20,14 +20,23 @@ static void order_changed(void)
     /* An empty value is how a machine says that it has heard. */
     store_ask_write(DIRECTORY, NAME, "");
     store_answer_done();
-    if (strcmp(order, "poweroff") == 0 || strcmp(order, "halt") == 0 ||
-        strcmp(order, "reboot") == 0)
-        finish_machine();
+    if (strcmp(order, "suspend") == 0)
+        heeded->save();
+    else if (strcmp(order, "poweroff") == 0 || strcmp(order, "halt") == 0 ||
+             strcmp(order, "reboot") == 0)
+        heeded->finish();
 }
 
-void control_start(void (*finish)(void))
+void control_start(const struct control_orders *orders)
 {
-    finish_machine = finish;
+    static const char *const features[] = {"feature-poweroff", "feature-reboot", "feature-suspend"};
+    enum { FEATURES = sizeof features / sizeof features[0] };
+
+    heeded = orders;
     store_ask_watch(DIRECTORY, NAME, order_changed);
-    store_answer_done();
+    for (unsigned i = 0; i < FEATURES; i++)
+        store_ask_write(DIRECTORY, features[i], "1");
+    /* A toolstack that does not want to know gives no orders either. */
+    for (unsigned i = 0; i < FEATURES + 1; i++)
+        store_answer_done();
 }

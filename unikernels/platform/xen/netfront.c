@@ -436,7 +436,8 @@ static void finish(void)
 static void disconnect(void)
 {
     card.is_connected = false;
-    events_close(card.port);
+    if (card.port)
+        events_close(card.port);
     card.port = 0;
     for (uint16_t id = 0; id < RING_ENTRIES; id++)
         if (card.sendings[id].first != NO_SLOT)
@@ -453,8 +454,10 @@ static void follow_backend(void)
     } else if (state == XEN_DEVICE_CLOSED && card.is_connected) {
         disconnect();
     } else if (state == XEN_DEVICE_INIT_WAIT && !card.is_connected) {
-        if (begin())
+        if (begin()) {
             finish();
+            card.network.events->connected();
+        }
     }
 }
 
@@ -535,6 +538,13 @@ bool netfront_begin(uint8_t *pages)
         card.sendings[id].first = NO_SLOT;
         free_id(id);
     }
+    return begin();
+}
+
+bool netfront_begin_again(void)
+{
+    card.port = 0; /* it was the other domain's */
+    disconnect();
     return begin();
 }
 

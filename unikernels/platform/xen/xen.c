@@ -47,13 +47,6 @@ static uint64_t start_clock(void)
     return system_time_rate();
 }
 
-/* The toolstack wants the machine to end. */
-static void finish(void)
-{
-    if (network && network->events)
-        network->events->finish();
-}
-
 static uint8_t *take_pages(size_t count)
 {
     uint8_t *memory = malloc((count + 1) * XEN_PAGE);
@@ -63,15 +56,46 @@ static uint8_t *take_pages(size_t count)
     return (uint8_t *)(((uintptr_t)memory + XEN_PAGE - 1) & ~(uintptr_t)(XEN_PAGE - 1));
 }
 
+static void save(void);
+
+static void finish(void)
+{
+    if (network && network->events)
+        network->events->finish();
+}
+
+static const struct control_orders orders = {.finish = finish, .save = save};
+
 static struct network_device *start_network(void)
 {
     store_start();
     grants_map();
     if (!netfront_begin(take_pages(NETFRONT_PAGES)))
         return NULL;
-    control_start(finish);
+    control_start(&orders);
     network = netfront_finish();
     return network;
+}
+
+/* Comes back in another domain, with other pages of Xen's and other backends; or in the same, if
+ * something went wrong. */
+static void save(void)
+{
+    struct xen_shutdown shutdown = {.reason = XEN_SHUTDOWN_SAVE};
+
+    if (hypercall(XEN_SCHED, XEN_SCHED_SHUTDOWN, &shutdown) != 0)
+        return;
+    shared_info_map();
+    xen_console_start();
+    store_start();
+    grants_map();
+    bool has_network = netfront_begin_again();
+    control_start(&orders);
+    if (!has_network)
+        return;
+    netfront_finish();
+    if (network)
+        network->events->connected();
 }
 
 static void wait(uint64_t deadline, bool (*may_sleep)(void *argument), void *argument)
