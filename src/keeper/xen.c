@@ -199,7 +199,7 @@ static void xen_forget(struct machine *machine)
 static int open_directory(struct xen *xen, struct error *error)
 {
     char path[CONFIG_PATH_MAX + 16];
-    snprintf(path, sizeof path, "%s/domains", xen->keeper->config->run_directory);
+    snprintf(path, sizeof path, "%s/xen", xen->keeper->config->run_directory);
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return error_set_errno(error, "cannot make %s", path);
     xen->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

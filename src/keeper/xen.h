@@ -22,8 +22,8 @@ struct xen_domain;
 
 struct xen {
     struct keeper *keeper;
-    int directory; /* run-directory/domains: records */
-    int saved;     /* state-directory/domains: suspended machines; -1: not usable */
+    int directory; /* run-directory/xen: records */
+    int saved;     /* state-directory/xen: suspended machines; -1: not usable */
 
     /* Connections to Xen, opened when the first machine needs them; NULL: not yet. */
     struct xen_tools *tools; /* for what does not block */
@@ -206,7 +206,7 @@ int xen_take_over(struct xen *xen, struct error *error);
 
 /* --- xen_saved.c: the files of suspended machines --- */
 
-/* Opens state-directory/domains, which must be its own user's alone. -1 with the reason. */
+/* Opens state-directory/xen, which must be its own user's alone. -1 with the reason. */
 int xen_saved_open(const char *state_directory, struct error *error);
 
 /* A file for the domain that is not its file yet; or that which is. -1 with errno. */

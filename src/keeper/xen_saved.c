@@ -1,4 +1,4 @@
-/* The files of suspended machines: state-directory/domains, one file for each, called by its
+/* The files of suspended machines: state-directory/xen, one file for each, called by its
  * UUID. The state directory is the front's; what is in ours nobody else can have written. */
 #include <dirent.h>
 #include <errno.h>
@@ -31,17 +31,17 @@ int xen_saved_open(const char *state_directory, struct error *error)
     int parent = open(state_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (parent == -1)
         return error_set_errno(error, "cannot open %s", state_directory);
-    int made = mkdirat(parent, "domains", 0700);
+    int made = mkdirat(parent, "xen", 0700);
     int directory = made == 0 || errno == EEXIST
-                        ? openat(parent, "domains", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+                        ? openat(parent, "xen", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
                         : -1;
     close(parent);
     if (directory == -1)
-        return error_set_errno(error, "cannot make %s/domains", state_directory);
+        return error_set_errno(error, "cannot make %s/xen", state_directory);
     if (fstat(directory, &status) == 0 && status.st_uid == geteuid() && (status.st_mode & 077) == 0)
         return directory;
     close(directory);
-    return error_set(error, "%s/domains is not jitsud's alone (owner root, mode 0700)",
+    return error_set(error, "%s/xen is not jitsud's alone (owner root, mode 0700)",
                      state_directory);
 }
 

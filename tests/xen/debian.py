@@ -88,7 +88,7 @@ def it_is_saved_to_a_file_and_resumed_with_its_connections():
             daemon.ctl("stop", one["name"])
             daemon.wait_for(one["name"], "suspended")
             assert not domains()
-            saved = os.path.join(daemon.state_directory, "domains")
+            saved = os.path.join(daemon.state_directory, "xen")
             assert [os.path.getsize(os.path.join(saved, name)) > 16 << 20 for name in os.listdir(saved)] == [True]
             daemon.stop()
             daemon.start()
@@ -106,7 +106,7 @@ def what_is_left_of_one_that_cannot_be_resumed_is_gone():
         fetch(one)
         daemon.ctl("stop", one["name"])
         daemon.wait_for(one["name"], "suspended")
-        saved = os.path.join(daemon.state_directory, "domains")
+        saved = os.path.join(daemon.state_directory, "xen")
         os.truncate(os.path.join(saved, os.listdir(saved)[0]), 1 << 20)
         daemon.ctl("start", one["name"], check=False)
         daemon.wait_for(one["name"], "failed")
@@ -142,7 +142,7 @@ def one_that_cannot_be_written_is_destroyed():
     one = guest(1, stop="suspend")
     with debian(one) as daemon:
         fetch(one)
-        saved = os.path.join(daemon.state_directory, "domains")
+        saved = os.path.join(daemon.state_directory, "xen")
         run(f"mount -t tmpfs -o size=8m,mode=700 small {saved}")
         try:
             daemon.stop()

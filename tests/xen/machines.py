@@ -122,7 +122,7 @@ def one_that_is_stopped_while_it_is_made_leaves_nothing():
             daemon.ask(one["name"])
             daemon.ctl("stop", one["name"])
             daemon.wait_for(one["name"], "off")
-            assert not domains() and not os.listdir(os.path.join(daemon.run_directory, "domains"))
+            assert not domains() and not os.listdir(os.path.join(daemon.run_directory, "xen"))
 
 
 def a_keeper_that_dies_while_it_makes_one_leaves_nothing():
