@@ -263,7 +263,11 @@ static void xen_close(struct keeper *keeper)
     struct xen *xen = keeper->xen;
     if (!xen)
         return;
-    xen_workers_free(xen->workers);
+    keeper->xen = NULL;
+    if (!xen_workers_free(xen->workers)) {
+        log_warning("Xen is still at work for a machine; the next jitsud ends what comes of it");
+        return;
+    }
     while (xen->domains)
         xen_domain_free(xen->domains);
     xen_store_unwatch(xen->released);
@@ -275,7 +279,6 @@ static void xen_close(struct keeper *keeper)
     descriptor_close(&xen->saved);
     free(xen->prewarmed);
     free(xen);
-    keeper->xen = NULL;
 }
 
 const struct backend xen_backend = {

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/descriptor.h"
@@ -15,6 +16,8 @@
 /* More machines than that are rarely started and stopped in the same moment, and each takes
  * processor time of dom0 all the while. */
 #define THREADS_MAX 8
+
+#define PATIENCE 5 /* seconds */
 
 /* First in, first out. */
 struct queue {
@@ -165,20 +168,32 @@ void xen_workers_do(struct xen_workers *workers, struct xen_job *job)
     pthread_mutex_unlock(&workers->mutex);
 }
 
-void xen_workers_free(struct xen_workers *workers)
+static bool join_all(const struct xen_workers *workers)
+{
+    struct timespec deadline;
+    bool all = true;
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += PATIENCE;
+    for (unsigned i = 0; i < workers->count; i++)
+        all = pthread_timedjoin_np(workers->threads[i], NULL, &deadline) == 0 && all;
+    return all;
+}
+
+bool xen_workers_free(struct xen_workers *workers)
 {
     if (!workers)
-        return;
+        return true;
     pthread_mutex_lock(&workers->mutex);
     workers->ending = true;
     pthread_cond_broadcast(&workers->work);
     pthread_mutex_unlock(&workers->mutex);
-    for (unsigned i = 0; i < workers->count; i++)
-        pthread_join(workers->threads[i], NULL);
+    if (!join_all(workers))
+        return false;
     if (workers->woken)
         event_free(workers->woken);
     descriptor_close(&workers->wake);
     pthread_cond_destroy(&workers->work);
     pthread_mutex_destroy(&workers->mutex);
     free(workers);
+    return true;
 }

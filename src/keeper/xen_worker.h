@@ -5,6 +5,7 @@
 #define JITSU_KEEPER_XEN_WORKER_H
 
 #include <event2/event.h>
+#include <stdbool.h>
 
 #include "common/error.h"
 #include "keeper/xen_tools.h"
@@ -28,7 +29,9 @@ struct xen_workers *xen_workers_new(struct event_base *base);
 /* As soon as a thread is free. */
 void xen_workers_do(struct xen_workers *workers, struct xen_job *job);
 
-/* Waits for what is being worked on; calls `done` of nothing any more. */
-void xen_workers_free(struct xen_workers *workers); /* NULL is allowed */
+/* Waits for what is being worked on, but not longer than those who wait for the keeper's end do,
+ * and calls `done` of nothing any more. false: some threads are still at work; they must find all
+ * that they work on as it is until the process ends. NULL is allowed. */
+bool xen_workers_free(struct xen_workers *workers);
 
 #endif
