@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "dns/dns.h"
@@ -36,6 +37,12 @@ static bool check_zones(const struct config *config, FILE *problems)
     return good;
 }
 
+/* Which file it is shows only with an instance of the wildcard. */
+static bool is_for_instances(const struct config_service *service, const char *path)
+{
+    return config_is_wildcard(service) && (strstr(path, "%{label}") || strstr(path, "%{name}"));
+}
+
 static size_t check_images(const struct config *config, FILE *problems)
 {
     size_t warnings = 0;
@@ -46,13 +53,15 @@ static size_t check_images(const struct config *config, FILE *problems)
         struct error error;
         bool xen = service->backend == CONFIG_BACKEND_XEN;
         if (service->image && service->image != last &&
+            !is_for_instances(service, service->image) &&
             (xen ? image_examine_for_xen : image_examine)(service->image, &image, &error) != 0) {
             fprintf(problems, "%s:%u: warning: %s: %s\n", config->file, service->line,
                     service->name, error.text);
             warnings++;
         }
         last = service->image;
-        if (service->ramdisk && access(service->ramdisk, R_OK) != 0) {
+        if (service->ramdisk && !is_for_instances(service, service->ramdisk) &&
+            access(service->ramdisk, R_OK) != 0) {
             fprintf(problems, "%s:%u: warning: %s: cannot read ramdisk %s\n", config->file,
                     service->line, service->name, service->ramdisk);
             warnings++;

@@ -27,11 +27,17 @@ static struct service *find_service(struct control_client *client, const char *n
     return service;
 }
 
-/* Of an instance that is not known all is known: it is off. */
-static bool is_unknown_instance(const struct control_client *client, const char *name)
+/* The name of the instance that `name` (or an alias) would be, if it is not known; else false. All
+ * is known of it: it is off. */
+static bool is_unknown_instance(const struct control_client *client, const char *name,
+                                char canonical[CONFIG_NAME_TEXT_MAX])
 {
     const struct config_service *wildcard;
-    return !summoner_find(client->control->options.summoner, name, &wildcard) && wildcard;
+    if (summoner_find(client->control->options.summoner, name, &wildcard) || !wildcard)
+        return false;
+    snprintf(canonical, CONFIG_NAME_TEXT_MAX, "%.*s%s", (int)strcspn(name, "."), name,
+             wildcard->name + 1);
+    return true;
 }
 
 /* --- status --- */
@@ -124,9 +130,10 @@ static void stop_begin(struct control_client *client, const struct control_reque
 {
     struct service_status before;
     struct error error;
-    if (is_unknown_instance(client, request->name)) {
-        client_finish(client, json_pack("{s:b, s:o, s:s, s:s}", "ok", 1, "service",
-                                        json_text(request->name), "was", "off", "state", "off"));
+    char name[CONFIG_NAME_TEXT_MAX];
+    if (is_unknown_instance(client, request->name, name)) {
+        client_finish(client, json_pack("{s:b, s:o, s:s, s:s}", "ok", 1, "service", json_text(name),
+                                        "was", "off", "state", "off"));
         return;
     }
     struct service *service = find_service(client, request->name);
@@ -167,40 +174,43 @@ static void wait_settle(struct control_client *client, enum machine_state state,
         client_finish(client, wait_failure(service, state, false, reason));
 }
 
-/* False after having refused the request. */
+/* Of the service or instance of that name or alias, and its own name. False after having refused
+ * the request. */
 static bool status_to_wait_for(struct control_client *client, const char *name,
-                               struct service_status *status)
+                               struct service_status *status, char own[CONFIG_NAME_TEXT_MAX])
 {
     *status = (struct service_status){.state = MACHINE_OFF};
-    if (is_unknown_instance(client, name))
+    if (is_unknown_instance(client, name, own))
         return true;
     const struct service *service = find_service(client, name);
-    if (service)
-        service_status(service, status);
-    return service;
+    if (!service)
+        return false;
+    service_status(service, status);
+    snprintf(own, CONFIG_NAME_TEXT_MAX, "%s", status->config->name);
+    return true;
 }
 
 static void on_wait_timeout(int descriptor, short what, void *argument)
 {
     struct control_client *client = argument;
     struct service_status status;
+    char name[CONFIG_NAME_TEXT_MAX];
 
     (void)descriptor, (void)what;
-    if (!status_to_wait_for(client, client->wait.service, &status))
-        return;
-    client_finish(client, wait_failure(client->wait.service, status.state, true, ""));
+    if (status_to_wait_for(client, client->wait.service, &status, name))
+        client_finish(client, wait_failure(name, status.state, true, ""));
 }
 
 static void wait_begin(struct control_client *client, const struct control_request *request)
 {
     struct service_status status;
-    if (!status_to_wait_for(client, request->name, &status))
+    char name[CONFIG_NAME_TEXT_MAX];
+    if (!status_to_wait_for(client, request->name, &status, name))
         return;
     client->activity = ACTIVITY_WAIT;
     client->wait.state = request->state;
     client->wait.timer = NULL;
-    snprintf(client->wait.service, sizeof client->wait.service, "%s",
-             status.config ? status.config->name : request->name);
+    memcpy(client->wait.service, name, sizeof name);
     if (request->has_timeout) {
         struct timeval timeout = clock_timeval(request->timeout);
         client->wait.timer = evtimer_new(client->control->options.base, on_wait_timeout, client);

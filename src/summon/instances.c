@@ -103,6 +103,13 @@ int instances_open(struct service *service)
     return 0;
 }
 
+static void open_again(struct service *service)
+{
+    if (service->wildcard->closed)
+        TAILQ_REMOVE(&service->summoner->closed, service, waiting);
+    service->wildcard->closed = false;
+}
+
 static void free_places(struct wildcard *wildcard)
 {
     for (uint32_t i = 0; i < wildcard->config->count; i++) {
@@ -120,7 +127,7 @@ void instances_close(struct service *service)
 {
     if (!service->wildcard)
         return;
-    service->summoner->closed_wildcards -= service->wildcard->closed;
+    open_again(service);
     free_places(service->wildcard);
     service->wildcard = NULL;
 }
@@ -375,7 +382,7 @@ void instances_refuse(struct service *service, const struct error *why)
     if (wildcard->closed)
         return;
     wildcard->closed = true;
-    service->summoner->closed_wildcards++;
+    TAILQ_INSERT_TAIL(&service->summoner->closed, service, waiting);
     log_warning("%s: no further instance: %s; queries for others get SERVFAIL until there is room",
                 service->config->name, why->text);
     atomic_store(&service->host->disposition, DNS_NO_RESOURCES);
@@ -383,12 +390,9 @@ void instances_refuse(struct service *service, const struct error *why)
 
 void instances_reopen(struct summoner *summoner)
 {
-    for (size_t i = 0; summoner->closed_wildcards > 0 && i < summoner->service_count; i++) {
-        struct service *service = summoner->services[i];
-        if (!service->wildcard || !service->wildcard->closed)
-            continue;
-        service->wildcard->closed = false;
-        summoner->closed_wildcards--;
+    struct service *service;
+    while ((service = TAILQ_FIRST(&summoner->closed))) {
+        open_again(service);
         atomic_store(&service->host->disposition, DNS_ANSWER);
     }
 }
@@ -586,7 +590,7 @@ void instances_reload(struct service *service, const struct config_service *old,
             depart(instance);
     }
     move_proxies(from, to, same_ports(old, service->config));
-    summoner->closed_wildcards -= from->closed;
+    open_again(service);
     free_places(from);
     service->wildcard = to;
     give_back_all(to);

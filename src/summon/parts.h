@@ -92,7 +92,7 @@ struct summoner {
     size_t service_count;
     struct service **instances; /* of all wildcards, in no order */
     size_t instance_count;
-    unsigned closed_wildcards;
+    struct service_list closed;    /* wildcards that can have no further instance now */
     struct service_list forgotten; /* instances that a DNS worker may still see */
     struct proxy *proxy;
     struct bridge_port_list ports;

@@ -113,7 +113,7 @@ struct service {
     uint64_t made;                     /* of an instance: clock_now() */
     uint32_t place, number;       /* of an instance: its wildcard's place, in summoner.instances */
     char *error;                  /* of the last failure; NULL after a good start */
-    TAILQ_ENTRY(service) waiting; /* in summoner.queue, .refused, .departed or .forgotten */
+    TAILQ_ENTRY(service) waiting; /* in summoner.queue, .refused, .departed, ... */
     uint64_t deadline;            /* clock_now(); what is due then depends on the state */
     uint32_t deadline_place;      /* in the heap, from 1; 0: there is no deadline */
     uint64_t starts, failures;

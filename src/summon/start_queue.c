@@ -51,6 +51,21 @@ static void leave_queue(struct service *service)
     service->queued = false;
 }
 
+/* Anybody can make up instances of a wildcard: services that have names of their own come first. */
+static void enter_queue(struct service *service)
+{
+    struct service_list *queue = &service->summoner->queue;
+    struct service *before = TAILQ_LAST(queue, service_list);
+    while (before && before->of && !service->of)
+        before = TAILQ_PREV(before, service_list, waiting);
+    if (before)
+        TAILQ_INSERT_AFTER(queue, before, service, waiting);
+    else
+        TAILQ_INSERT_HEAD(queue, service, waiting);
+    service->summoner->queue_length++;
+    service->queued = true;
+}
+
 /* First come, first served, except that a start whose room is still being vacated lets those pass
  * that have theirs. All in the queue were admitted together, so none waits for another. */
 static void start_what_may(struct summoner *summoner)
@@ -96,9 +111,7 @@ void start_queue_add(struct service *service, struct want *want)
     }
     free(service->run->want);
     service->run->want = want;
-    service->queued = true;
-    TAILQ_INSERT_TAIL(&summoner->queue, service, waiting);
-    summoner->queue_length++;
+    enter_queue(service);
     start_what_may(summoner);
     if (service->queued)
         service_publish(service);

@@ -91,6 +91,7 @@ struct summoner *summoner_new(const struct summoner_options *options, struct err
     TAILQ_INIT(&summoner->refused);
     TAILQ_INIT(&summoner->departed);
     TAILQ_INIT(&summoner->forgotten);
+    TAILQ_INIT(&summoner->closed);
     TAILQ_INIT(&summoner->history.subscriptions);
     TAILQ_INIT(&summoner->consoles);
     /* So that a late message about a machine of an earlier front is not taken for one of ours. */

@@ -138,6 +138,8 @@ def an_address_is_nobodys_when_its_instance_is_forgotten():
 def commands_work_by_the_names_of_instances():
     with lab.Daemon([wildcard(instances=1)]) as daemon:
         assert daemon.ctl("stop", name("site-4"))["state"] == "off"
+        checked = subprocess.run([lab.JITSUD, "-t", "-c", daemon.file], capture_output=True, text=True)
+        assert checked.returncode == 0 and "warning" not in checked.stdout + checked.stderr, checked
         daemon.ctl("wait", name("site-4"), "--for", "off")
         waiting = threading.Thread(target=daemon.wait_for, args=(name("site-4"), "running"))
         waiting.start()
@@ -233,6 +235,12 @@ class Flood(threading.Thread):
         self.socket.close()
 
 
+def is_sanitized(pid):
+    """Then freed memory is kept, to catch its use."""
+    with open(f"/proc/{pid}/maps") as maps:
+        return "libasan" in maps.read()
+
+
 def memory_of(pid):
     with open(f"/proc/{pid}/status") as status:
         return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1))
@@ -264,7 +272,7 @@ def a_flood_of_labels_takes_no_more_than_it_is_given():
             assert flood.answers.get(rcode, 0) > 0, flood.answers
         after = memory_of(daemon.role("front"))
         print(f"  memory of the front: {before} KiB before, {after} KiB after")
-        assert after < before + 8192, (before, after)
+        assert after < before + 8192 or is_sanitized(daemon.role("front")), (before, after)
         services = [service for service in daemon.ctl("status")["services"] if service["wildcard"]]
         assert len([one for one in services if one["wildcard"] == "*.any.lab.example"]) == 3, services
         assert known(daemon).count("site-1") == 1 and len(services) == 5, services

@@ -155,6 +155,26 @@ static void none_is_made_where_the_limits_allow_no_machine(void **state)
     assert_int_equal(ask("b", A), DNS_LABEL_ADDED);
 }
 
+static void services_with_names_of_their_own_start_before_made_up_ones(void **state)
+{
+    (void)state;
+    struct config *config = wildcard_config(&places, 4);
+    config->start_limit = 1;
+    world_summon(config, true);
+    assert_int_equal(ask("a", A), DNS_LABEL_ADDED);
+    assert_int_equal(ask("b", A), DNS_LABEL_ADDED);
+    assert_int_equal(ask("c", A), DNS_LABEL_ADDED);
+    query(1);
+    turn();
+    assert_int_equal(sent(MESSAGE_START, NULL), 1);
+    keeper_says_of(MESSAGE_READY, "a");
+    assert_int_equal(state_of(1), MACHINE_STARTING);
+    keeper_ready(1);
+    assert_int_equal(instance("b")->state, MACHINE_STARTING);
+    keeper_says_of(MESSAGE_READY, "b");
+    assert_int_equal(instance("c")->state, MACHINE_STARTING);
+}
+
 static void it_is_forgotten_when_no_answer_can_be_in_a_cache(void **state)
 {
     (void)state;
@@ -531,6 +551,7 @@ int main(void)
         TEST(a_label_gets_a_machine_for_the_query_that_asks_for_it),
         TEST(there_are_no_more_than_configured),
         TEST(none_is_made_where_the_limits_allow_no_machine),
+        TEST(services_with_names_of_their_own_start_before_made_up_ones),
         TEST(it_is_forgotten_when_no_answer_can_be_in_a_cache),
         TEST(one_reaped_long_after_its_last_query_is_forgotten_at_once),
         TEST(a_query_keeps_it_known_and_starts_it_again),
