@@ -84,9 +84,10 @@ static uint32_t next_serial(struct summoner *summoner)
  * still wanted. */
 static void leave_queue(struct service *service)
 {
-    start_queue_remove(service);
-    service->pending = service->run->want;
+    struct want *want = service->run->want;
     service->run->want = NULL;
+    start_queue_remove(service); /* which frees a run that nothing was started of */
+    service->pending = want;
 }
 
 static bool move(struct service *service, enum machine_event event)
