@@ -54,6 +54,7 @@ enum config_ready {
 enum config_idle_connections { CONFIG_CONNECTIONS_KEEP, CONFIG_CONNECTIONS_IGNORE };
 enum config_stop { CONFIG_STOP_DESTROY, CONFIG_STOP_SHUTDOWN, CONFIG_STOP_SUSPEND };
 enum config_disk_format { CONFIG_DISK_RAW, CONFIG_DISK_QCOW2 };
+enum config_suspend_to { CONFIG_SUSPEND_TO_MEMORY, CONFIG_SUSPEND_TO_DISK };
 enum config_keep { CONFIG_KEEP_ON_DEMAND, CONFIG_KEEP_ALWAYS };
 
 /* What starts a service: bits of config_service.summon. */
@@ -126,7 +127,7 @@ struct config_service {
     uint16_t alias_count, summon_from_count;
     uint8_t address_count, port_count, disk_count;
     uint8_t backend; /* enum config_backend; likewise the other uint8_t below */
-    uint8_t accel, answer, hold, ready, idle_connections, stop, keep;
+    uint8_t accel, answer, hold, ready, idle_connections, stop, suspend_to, keep;
     uint8_t summon; /* bits */
     uint8_t prewarm;
     uint8_t mac[CONFIG_MAC_SIZE]; /* of the machine; all 0: not given */

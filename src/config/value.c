@@ -26,6 +26,8 @@ const char *const config_stop_words[] = {[CONFIG_STOP_DESTROY] = "destroy",
                                          [CONFIG_STOP_SHUTDOWN] = "shutdown",
                                          [CONFIG_STOP_SUSPEND] = "suspend",
                                          NULL};
+const char *const config_suspend_to_words[] = {
+    [CONFIG_SUSPEND_TO_MEMORY] = "memory", [CONFIG_SUSPEND_TO_DISK] = "disk", NULL};
 const char *const config_keep_words[] = {
     [CONFIG_KEEP_ON_DEMAND] = "on-demand", [CONFIG_KEEP_ALWAYS] = "always", NULL};
 const char *const config_log_words[] = {[LOG_LEVEL_ERROR] = "error",

@@ -16,6 +16,7 @@ extern const char *const config_accel_words[];
 extern const char *const config_answer_words[];
 extern const char *const config_idle_connections_words[];
 extern const char *const config_stop_words[];
+extern const char *const config_suspend_to_words[];
 extern const char *const config_keep_words[];
 extern const char *const config_log_words[];
 extern const char *const config_no_yes_words[];

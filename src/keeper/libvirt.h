@@ -10,6 +10,7 @@
  *   libvirt_xml.c         the description of a domain
  *   libvirt_console.c     what a domain prints
  *   libvirt_ready.c       when a domain is ready
+ *   libvirt_saved.c       domains that are suspended to disk
  *   libvirt_adopt.c       the domains that an earlier keeper left, and those that others started
  *   libvirt_spare.c       prewarmed domains
  */
@@ -43,6 +44,7 @@ enum libvirt_actual {
     ACTUAL_ABSENT,
     ACTUAL_PAUSED,
     ACTUAL_RUNNING,
+    ACTUAL_SAVED, /* on disk, and nowhere else */
 };
 
 struct libvirt_domain {
@@ -55,6 +57,7 @@ struct libvirt_domain {
     bool has_uuid;       /* of an existing one not before it has been found */
     bool existing;       /* it was not made by jitsud */
     bool spare;          /* paused before its first instruction */
+    bool saves;          /* it is suspended to disk */
     bool begun;          /* it has been made or started, perhaps, or seen to run */
     bool ended;          /* while the call that made it had not returned */
     virDomainPtr handle; /* on the present connection; NULL: none yet */
@@ -203,6 +206,9 @@ enum libvirt_call_kind {
     CALL_START, /* an existing domain */
     CALL_RESUME,
     CALL_SUSPEND,
+    CALL_SAVE,
+    CALL_RESTORE,
+    CALL_DISCARD, /* what was saved */
     CALL_SHUT_DOWN,
     CALL_DESTROY,
     CALL_LOOK,
@@ -217,6 +223,7 @@ struct libvirt_call {
     virDomainPtr handle; /* in and out */
     char *xml;
     char name[LIBVIRT_NAME_MAX];
+    char saved[CONFIG_PATH_MAX + 64]; /* path of the file; "": libvirt manages it */
     unsigned char uuid[VIR_UUID_BUFLEN];
     bool has_uuid, paused;
     bool finds_device; /* the network device of the interface with this MAC address is looked for */
@@ -251,6 +258,15 @@ struct libvirt_domain *libvirt_launch_existing(struct libvirt_connection *connec
 int libvirt_console_listen(struct libvirt_domain *domain, char *path, size_t size,
                            struct error *error);
 void libvirt_console_close(struct libvirt_domain *domain);
+
+/* --- libvirt_saved.c --- */
+
+/* Where a domain that jitsud has made is saved to; "": libvirt manages that, as the domain exists
+ * without us. */
+void libvirt_saved_path(const struct libvirt_domain *domain, char *path, size_t size);
+
+/* The directory of saved domains. Returns 0, or -1 with the reason. */
+int libvirt_saved_open(const struct keeper *keeper, struct error *error);
 
 /* --- libvirt_ready.c --- */
 

@@ -31,7 +31,7 @@ void libvirt_adopted(struct libvirt_domain *domain)
         log_warning("%s: libvirt %s cannot be asked about its domain; taking it to run on",
                     domain->service, domain->connection->uri);
     } else {
-        machine->suspended = domain->actual == ACTUAL_PAUSED;
+        machine->suspended = domain->actual != ACTUAL_RUNNING;
         domain->wanted = machine->suspended ? WANTED_PAUSED : WANTED_RUNNING;
         log_info("%s: adopted the domain that runs already (%s)", domain->service, domain->name);
     }
@@ -57,6 +57,9 @@ static struct libvirt_domain *domain_of(struct libvirt_connection *connection, c
     domain->begun = domain->entered = true;
     domain->actual = ACTUAL_UNKNOWN;
     domain->existing = record->libvirt.existing;
+    domain->saves = record->libvirt.saves;
+    if (record->libvirt.saved)
+        domain->actual = ACTUAL_SAVED;
     domain->console_user = record->libvirt.user;
     domain->rule = CONFIG_READY_ANNOUNCE;
     console_begin(&domain->console, NULL);
@@ -109,7 +112,10 @@ static int take_over(struct libvirt *libvirt, const char *name, int directory, s
             keeper_machine_adopt(libvirt->keeper, &libvirt_backend, record.service, record.serial);
     if (machine) {
         attach(domain, machine, &record);
-        libvirt_domain_after(domain, ADOPTION_LIMIT, overdue);
+        if (domain->actual == ACTUAL_SAVED)
+            libvirt_adopted(domain);
+        else
+            libvirt_domain_after(domain, ADOPTION_LIMIT, overdue);
     } else {
         log_info("%s: domain %s of an earlier jitsud had not begun to serve: ending it",
                  record.service, record.libvirt.name);

@@ -1,6 +1,7 @@
 #include <libvirt/virterror.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "keeper/libvirt.h"
@@ -24,6 +25,9 @@ static const char *const words[] = {
     [CALL_START] = "libvirt cannot start the domain",
     [CALL_RESUME] = "libvirt cannot resume the domain",
     [CALL_SUSPEND] = "libvirt cannot suspend the domain",
+    [CALL_SAVE] = "libvirt cannot save the domain",
+    [CALL_RESTORE] = "libvirt cannot restore the domain",
+    [CALL_DISCARD] = "the saved domain cannot be removed",
     [CALL_SHUT_DOWN] = "libvirt cannot shut the domain down",
     [CALL_DESTROY] = "libvirt cannot destroy the domain",
     [CALL_LOOK] = "libvirt cannot find the domain",
@@ -83,10 +87,42 @@ static int make(struct libvirt_call *call)
     return call->handle ? 0 : -1;
 }
 
+static int save(struct libvirt_call *call)
+{
+    call->actual = ACTUAL_SAVED;
+    return call->saved[0] ? virDomainSave(call->handle, call->saved)
+                          : virDomainManagedSave(call->handle, 0);
+}
+
+/* libvirt restores by itself what it manages. */
+static int restore(struct libvirt_call *call)
+{
+    call->actual = ACTUAL_RUNNING;
+    if (!call->saved[0])
+        return find(call) == 0 ? start_existing(call) : -1;
+    if (virDomainRestore(call->connection, call->saved) != 0)
+        return -1;
+    unlink(call->saved);
+    return find(call);
+}
+
+static int discard(struct libvirt_call *call)
+{
+    call->actual = ACTUAL_ABSENT;
+    if (!call->saved[0])
+        return find(call) == 0 ? virDomainManagedSaveRemove(call->handle, 0) : -1;
+    unlink(call->saved);
+    return 0;
+}
+
 static int perform(struct libvirt_call *call)
 {
     if (call->kind == CALL_MAKE)
         return make(call);
+    if (call->kind == CALL_RESTORE)
+        return restore(call);
+    if (call->kind == CALL_DISCARD)
+        return discard(call);
     if (find(call) != 0)
         return -1;
     switch (call->kind) {
@@ -98,6 +134,8 @@ static int perform(struct libvirt_call *call)
     case CALL_SUSPEND:
         call->actual = ACTUAL_PAUSED;
         return virDomainSuspend(call->handle);
+    case CALL_SAVE:
+        return save(call);
     case CALL_SHUT_DOWN:
         call->actual = ACTUAL_RUNNING;
         return virDomainShutdown(call->handle);
@@ -113,6 +151,7 @@ static int perform(struct libvirt_call *call)
 static bool says_gone(const struct libvirt_call *call)
 {
     return call->failed && call->kind != CALL_MAKE && call->kind != CALL_START &&
+           call->kind != CALL_RESTORE &&
            (call->code == VIR_ERR_NO_DOMAIN ||
             (call->kind == CALL_DESTROY && call->code == VIR_ERR_OPERATION_INVALID));
 }
@@ -183,7 +222,8 @@ void libvirt_call_begin(struct libvirt_domain *domain, enum libvirt_call_kind ki
         log_error("%s: memory is exhausted", domain->service);
         abort();
     }
-    call->job = (struct libvirt_job){.slow = kind == CALL_DESTROY, .work = work, .done = done};
+    call->job = (struct libvirt_job){
+        .slow = kind == CALL_DESTROY || kind == CALL_SAVE, .work = work, .done = done};
     call->owner = connection;
     call->domain = domain;
     call->kind = kind;
@@ -199,6 +239,7 @@ void libvirt_call_begin(struct libvirt_domain *domain, enum libvirt_call_kind ki
     memcpy(call->uuid, domain->uuid, sizeof call->uuid);
     call->has_uuid = domain->has_uuid;
     call->paused = domain->spare;
+    libvirt_saved_path(domain, call->saved, sizeof call->saved);
     call->finds_device = domain->existing && !domain->device[0] && is_mac(domain->mac);
     memcpy(call->mac, domain->mac, sizeof call->mac);
     domain->call = call;

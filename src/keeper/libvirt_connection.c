@@ -349,7 +349,8 @@ static struct listing *listing_new(struct libvirt_connection *connection)
     connection->look_again = false;
     TAILQ_FOREACH(domain, &connection->domains, entry)
     {
-        domain->expected = domain->has_uuid && domain->begun && !domain->call;
+        domain->expected =
+            domain->has_uuid && domain->begun && !domain->call && domain->actual != ACTUAL_SAVED;
         domain->listed = false;
     }
     return listing;

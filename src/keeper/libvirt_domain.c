@@ -63,8 +63,10 @@ void libvirt_domain_remember(struct libvirt_domain *domain)
 {
     const struct machine *machine = domain->machine;
     struct error error;
-    struct record record = {
-        .libvirt = {.user = domain->console_user, .existing = domain->existing}};
+    struct record record = {.libvirt = {.user = domain->console_user,
+                                        .existing = domain->existing,
+                                        .saves = domain->saves,
+                                        .saved = domain->actual == ACTUAL_SAVED}};
     if (machine) {
         record.serial = machine->serial;
         record.started = machine->started;
@@ -129,7 +131,8 @@ static void switch_network(struct libvirt_domain *domain, bool on)
 static void report_paused(struct libvirt_domain *domain)
 {
     if (domain->machine && domain->machine->suspending) {
-        switch_network(domain, false);
+        if (domain->actual == ACTUAL_PAUSED)
+            switch_network(domain, false);
         keeper_machine_suspended(domain->machine);
     }
 }
@@ -152,7 +155,9 @@ static void resume(struct libvirt_domain *domain)
 
 static void step_to_running(struct libvirt_domain *domain)
 {
-    if (domain->actual == ACTUAL_PAUSED)
+    if (domain->actual == ACTUAL_SAVED)
+        libvirt_call_begin(domain, CALL_RESTORE);
+    else if (domain->actual == ACTUAL_PAUSED)
         resume(domain);
     else
         report_running(domain);
@@ -161,15 +166,17 @@ static void step_to_running(struct libvirt_domain *domain)
 static void step_to_paused(struct libvirt_domain *domain)
 {
     if (domain->actual == ACTUAL_RUNNING)
-        libvirt_call_begin(domain, CALL_SUSPEND);
+        libvirt_call_begin(domain, domain->saves ? CALL_SAVE : CALL_SUSPEND);
     else
         report_paused(domain);
 }
 
 static void step_to_shut_down(struct libvirt_domain *domain)
 {
-    if (domain->actual == ACTUAL_PAUSED) {
-        resume(domain); /* it must run to hear of it */
+    if (domain->actual == ACTUAL_SAVED) {
+        libvirt_call_begin(domain, CALL_RESTORE); /* it must run to hear of it */
+    } else if (domain->actual == ACTUAL_PAUSED) {
+        resume(domain);
     } else if (!domain->asked_to_shut_down) {
         domain->asked_to_shut_down = true;
         libvirt_call_begin(domain, CALL_SHUT_DOWN);
@@ -209,7 +216,7 @@ void libvirt_domain_step(struct libvirt_domain *domain)
         step_to_shut_down(domain);
         break;
     case WANTED_GONE:
-        libvirt_call_begin(domain, CALL_DESTROY);
+        libvirt_call_begin(domain, domain->actual == ACTUAL_SAVED ? CALL_DISCARD : CALL_DESTROY);
         break;
     }
 }
@@ -235,6 +242,8 @@ static void seen_during_call(struct libvirt_domain *domain, enum libvirt_actual 
 {
     enum libvirt_call_kind kind = domain->call->kind;
     bool making = kind == CALL_MAKE || kind == CALL_START;
+    if (kind == CALL_SAVE || kind == CALL_RESTORE || kind == CALL_DISCARD)
+        return;
     if (actual == ACTUAL_ABSENT && kind == CALL_MAKE) {
         domain->ended = true;
         snprintf(domain->verdict, sizeof domain->verdict, "%s", why);
@@ -249,6 +258,8 @@ void libvirt_domain_seen(struct libvirt_domain *domain, enum libvirt_actual actu
 {
     if (domain->call) {
         seen_during_call(domain, actual, why);
+    } else if (domain->actual == ACTUAL_SAVED && (actual != ACTUAL_RUNNING || !domain->existing)) {
+        return; /* an event of before */
     } else if (domain->actual == ACTUAL_UNKNOWN && actual != ACTUAL_ABSENT) {
         domain->actual = (uint8_t)actual;
         libvirt_adopted(domain);
@@ -315,11 +326,17 @@ static void failed(struct libvirt_domain *domain, const struct libvirt_call *cal
         report_end(domain, call->error.text);
         break;
     case CALL_SUSPEND:
+    case CALL_SAVE:
     case CALL_RESUME:
         log_warning("%s: %s; destroying it", domain->service, call->error.text);
-        if (domain->machine && call->kind == CALL_SUSPEND)
+        if (domain->machine && call->kind != CALL_RESUME)
             domain->machine->stopping = true;
         libvirt_domain_condemn(domain, call->error.text);
+        break;
+    case CALL_RESTORE:
+    case CALL_DISCARD:
+        log_warning("%s: %s; it is lost", domain->service, call->error.text);
+        report_end(domain, call->error.text);
         break;
     case CALL_SHUT_DOWN:
         log_info("%s: %s; it is destroyed after shutdown-timeout", domain->service,
@@ -367,6 +384,18 @@ static void keep_device(struct libvirt_domain *domain, const struct libvirt_call
         memcpy(domain->machine->device, call->device, sizeof call->device);
 }
 
+/* There is none while it is only on disk; the next one has another pid and, where libvirt names it,
+ * another network device. */
+static void forget_process(struct libvirt_domain *domain)
+{
+    if (domain->existing)
+        domain->device[0] = '\0';
+    if (domain->machine) {
+        domain->machine->pid = 0;
+        keeper_machine_attached(domain->machine, "");
+    }
+}
+
 void libvirt_domain_called(struct libvirt_domain *domain, const struct libvirt_call *call)
 {
     if (call->lost) {
@@ -391,6 +420,10 @@ void libvirt_domain_called(struct libvirt_domain *domain, const struct libvirt_c
         found(domain, call->actual);
     else
         domain->actual = (uint8_t)call->actual;
+    if (call->kind == CALL_SAVE)
+        forget_process(domain);
+    if (call->kind == CALL_RESTORE && domain->machine)
+        keeper_machine_attached(domain->machine, domain->device);
     libvirt_domain_step(domain);
 }
 
@@ -400,7 +433,7 @@ void libvirt_domain_lost(struct libvirt_domain *domain)
         virDomainFree(domain->handle);
     domain->handle = NULL;
     domain->asked_to_shut_down = false;
-    if (domain->begun)
+    if (domain->begun && domain->actual != ACTUAL_SAVED)
         domain->actual = ACTUAL_UNKNOWN;
     if (domain->begun && domain->machine && domain->machine->adopting) {
         libvirt_adopted(domain);

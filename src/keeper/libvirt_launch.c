@@ -213,7 +213,8 @@ static int launch(struct libvirt_domain *domain, const struct config_service *se
     const struct libvirt_connection *connection = domain->connection;
     bool here = has_host_parts(connection);
     if (examine(domain, service, error) != 0 || libvirt_ready_choose(domain, service, error) != 0 ||
-        choose_uuid(uuid, error) != 0 || make_record(domain, error) != 0)
+        choose_uuid(uuid, error) != 0 || make_record(domain, error) != 0 ||
+        (domain->saves && libvirt_saved_open(connection->libvirt->keeper, error) != 0))
         return -1;
     libvirt_connection_know(domain, uuid);
     choose_name(domain);
@@ -243,6 +244,7 @@ struct libvirt_domain *libvirt_launch(struct libvirt_connection *connection,
         return NULL;
     }
     domain->spare = spare;
+    domain->saves = service->suspend_to == CONFIG_SUSPEND_TO_DISK;
     domain->wanted = spare ? WANTED_PAUSED : WANTED_RUNNING;
     if (launch(domain, service, error) != 0)
         return abandon(domain);
@@ -260,6 +262,7 @@ struct libvirt_domain *libvirt_launch_existing(struct libvirt_connection *connec
         return NULL;
     }
     domain->existing = true;
+    domain->saves = service->suspend_to == CONFIG_SUSPEND_TO_DISK;
     snprintf(domain->name, sizeof domain->name, "%s", service->domain);
     if (connection->here)
         memcpy(domain->mac, service->mac, sizeof domain->mac);

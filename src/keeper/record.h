@@ -25,6 +25,8 @@ struct record_libvirt {
     char name[256];
     uint8_t uuid[16];
     bool existing; /* it was not made by jitsud */
+    bool saves;    /* it is suspended to disk */
+    bool saved;    /* it is there, and nowhere else */
     uint32_t user; /* that its QEMU runs as */
     int32_t pid;   /* of that; 0: not known */
 };

@@ -4,7 +4,9 @@ backend, and what only libvirt has."""
 
 import contextlib
 import os
+import re
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -64,13 +66,13 @@ def fetch_at_last(client, service):
 
 
 @contextlib.contextmanager
-def legacy_world(*services, **settings):
+def legacy_world(*services, legacy=LEGACY, **settings):
     with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
         file.write(LEGACY_XML)
         file.flush()
         server.virsh("define", file.name)
     try:
-        with bridge.world(LEGACY, *services, **settings) as (daemon, client):
+        with bridge.world(legacy, *services, **settings) as (daemon, client):
             yield daemon, client
     finally:
         server.virsh("destroy", "legacy", check=False)
@@ -132,6 +134,39 @@ def a_prewarmed_domain_is_resumed():
         lab.wait_until(lambda: server.domains() == [spare], "spares end with jitsud, machines do not")
         daemon.start()
         daemon.wait_for(service["name"], "running")
+
+
+def suspended_to_disk_a_machine_is_no_process_and_goes_on():
+    service = {**WWW, "suspend-to": "disk", "stop": "suspend"}
+    existing = {**LEGACY, "suspend-to": "disk"}
+    with legacy_world(service, legacy=existing) as (daemon, client):
+        for machine in service, existing:
+            name = machine["name"]
+            assert is_page(client.curl(bridge.url(machine)))
+            with socket.create_connection((machine["address"] if machine is existing else machine["address"][0], 80),
+                                          timeout=lab.PATIENCE) as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert connection.recv(1)
+                daemon.ctl("stop", name, "--mode", "suspend")
+                daemon.wait_for(name, "suspended")
+                assert not server.domains()
+                assert is_page(client.curl(bridge.url(machine)))
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                while connection.recv(65536):
+                    pass
+            daemon.ctl("stop", name, "--mode", "suspend")
+            daemon.wait_for(name, "suspended")
+        daemon.stop()
+        daemon.start()
+        for machine in service, existing:
+            daemon.wait_for(machine["name"], "suspended")
+            assert is_page(client.curl(bridge.url(machine)))
+            daemon.ctl("stop", machine["name"], "--mode", "suspend")
+            daemon.wait_for(machine["name"], "suspended")
+            daemon.ctl("stop", machine["name"], "--mode", "destroy")
+            daemon.wait_for(machine["name"], "off")
+        assert not os.listdir(os.path.join(daemon.state_directory, "libvirt"))
+        assert "managed save: no" in re.sub(r" +", " ", server.virsh("dominfo", "legacy").stdout.lower())
 
 
 class Questions(threading.Thread):
@@ -267,6 +302,7 @@ OWN = [
     what_others_do_to_a_domain_is_noticed,
     a_domain_that_somebody_else_started_is_adopted_at_the_start,
     a_prewarmed_domain_is_resumed,
+    suspended_to_disk_a_machine_is_no_process_and_goes_on,
     a_template_of_the_operator_s_describes_the_domain,
     libvirtd_may_go_and_come_back,
     a_restarted_libvirtd_starts_nothing_twice,
