@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SECOND NANOSECONDS_PER_SECOND
 #define TTL    60
@@ -397,6 +398,79 @@ static void a_suspended_one_makes_room_when_that_is_needed(void **state)
     assert_int_equal(ask("c", A), DNS_LABEL_ADDED);
 }
 
+/* --- the store --- */
+
+static char directory[] = "/tmp/jitsu-instances-XXXXXX", store_path[sizeof directory + 16];
+
+static int begin_with_directory(void **state)
+{
+    strcpy(directory + sizeof directory - 7, "XXXXXX");
+    if (!mkdtemp(directory))
+        return -1;
+    snprintf(store_path, sizeof store_path, "%s/state.db", directory);
+    return world_begin(state);
+}
+
+static int end_with_directory(void **state)
+{
+    static const char *const endings[] = {"", "-wal", "-shm"};
+    world_end(state);
+    for (size_t i = 0; i < 3; i++) {
+        char file[sizeof store_path + 8];
+        snprintf(file, sizeof file, "%s%s", store_path, endings[i]);
+        unlink(file);
+    }
+    return rmdir(directory);
+}
+
+static bool is_remembered(const char *label)
+{
+    struct error error;
+    struct store_row *rows = NULL;
+    size_t count = 0;
+    bool found = false;
+    struct store_options options = {.path = store_path, .base = world.base};
+    struct store *store = store_new(&options, &error);
+    assert_non_null(store);
+    assert_true(store_take(store, &rows, &count));
+    for (size_t i = 0; i < count; i++)
+        found |= strcmp(rows[i].service, name_of(label)) == 0;
+    free(rows);
+    store_free(store);
+    return found;
+}
+
+static void only_instances_that_are_known_are_remembered(void **state)
+{
+    (void)state;
+    world_summon_with_store(wildcard_config(&places, 4), store_path);
+    keeper_arrives();
+    keeper_synchronised();
+    bring_up_instance("a");
+    bring_up_instance("b");
+    bring_up_instance("c");
+    stop("c");
+    pass(TTL * SECOND);
+    uint32_t serial = last_sent(MESSAGE_START, name_of("a"))->serial;
+    struct address address = instance("a")->config->addresses[0];
+    world_dismiss();
+    assert_true(is_remembered("a") && is_remembered("b"));
+    assert_false(is_remembered("c"));
+
+    /* Only the first one's machine is found again. */
+    world_summon_with_store(world.config, store_path);
+    keeper_arrives();
+    struct message message = message_make(MESSAGE_MACHINE, serial, name_of("a"));
+    message.machine.ready = true;
+    message.machine.place = (struct message_place){1, {address}};
+    summoner_keeper_message(world.summoner, &message);
+    keeper_synchronised();
+    assert_int_equal(instance("a")->starts, 1);
+    world_dismiss();
+    assert_true(is_remembered("a"));
+    assert_false(is_remembered("b"));
+}
+
 /* --- commands --- */
 
 static void a_command_makes_it_too(void **state)
@@ -564,6 +638,8 @@ int main(void)
         TEST(questions_wait_until_it_is_known_which_machines_run),
         TEST(a_machine_is_adopted_only_at_addresses_that_are_its_own),
         TEST(a_suspended_one_makes_room_when_that_is_needed),
+        cmocka_unit_test_setup_teardown(only_instances_that_are_known_are_remembered,
+                                        begin_with_directory, end_with_directory),
         TEST(a_command_makes_it_too),
         TEST(metrics_count_instances_for_their_wildcard),
         TEST(instances_that_stay_keep_their_machine_over_a_reload),

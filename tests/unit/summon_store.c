@@ -182,6 +182,28 @@ static void the_last_row_of_a_service_counts_and_others_stay(void **state)
     assert_int_equal(written_starts("other.example.org"), 1);
 }
 
+static void what_is_forgotten_is_not_read_again(void **state)
+{
+    (void)state;
+    struct store_row gone = {.forgotten = true};
+    struct store_slot slot = {0};
+    open_store();
+    take(true, 0);
+    put("www.example.org", 1);
+    put("gone.example.org", 2);
+    close_store();
+    open_store();
+    take(true, 2);
+    strcpy(gone.service, "gone.example.org");
+    store_put(store, &slot, &gone);
+    strcpy(gone.service, "never.example.org");
+    slot = (struct store_slot){0};
+    store_put(store, &slot, &gone);
+    close_store();
+    assert_int_equal(written_starts("gone.example.org"), -1);
+    assert_int_equal(written_starts("www.example.org"), 1);
+}
+
 static void ten_thousand_rows_go_in_one_breath(void **state)
 {
     (void)state;
@@ -526,6 +548,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_put_is_read_back),
         TEST(the_last_row_of_a_service_counts_and_others_stay),
+        TEST(what_is_forgotten_is_not_read_again),
         TEST(ten_thousand_rows_go_in_one_breath),
         TEST(what_is_no_database_is_put_aside_whole),
         TEST(a_damaged_database_is_put_aside),
