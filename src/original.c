@@ -227,10 +227,13 @@ static void write_server(struct original *original)
 /* Where we ourselves listen: a host may have us as its resolver. */
 static bool is_own(const struct original *original, const struct endpoint *resolver)
 {
+    const char *bind = original->bind ? original->bind : "127.0.0.1";
+    bool is_any = strcmp(bind, "0.0.0.0") == 0 || strcmp(bind, "::") == 0;
     struct address address;
-    return address_parse(original->bind ? original->bind : "127.0.0.1", &address) == 0 &&
+    return address_parse(bind, &address) == 0 &&
            resolver->port == (original->listen ? atoi(original->listen) : 53) &&
-           (address_equal(&address, &resolver->address) || address_is_loopback(&resolver->address));
+           (address_equal(&address, &resolver->address) ||
+            (is_any && address_is_loopback(&resolver->address)));
 }
 
 /* The resolvers of this host. Returns how many. */

@@ -233,6 +233,14 @@ static void without_forwarder_the_hosts_resolvers_are_used(void **state)
     config = configure_with("-l 5300 " SERVICE, resolvers);
     assert_int_equal(config->forward.to_count, 3);
     config_free(config);
+    config = configure_with("-b 0.0.0.0 " SERVICE, "nameserver 127.0.0.53\nnameserver ::2\n");
+    assert_int_equal(config->forward.to_count, 1);
+    assert_endpoint(&config->forward.to[0], "::2@53");
+    config_free(config);
+    config = configure_with(SERVICE, "nameserver 127.0.0.53\n");
+    assert_int_equal(config->forward.to_count, 1);
+    assert_endpoint(&config->forward.to[0], "127.0.0.53@53");
+    config_free(config);
     config = configure_with("-f 0.0.0.0 " SERVICE, resolvers);
     assert_int_equal(config->forward.to_count, 0);
     config_free(config);
