@@ -66,9 +66,8 @@ int world_make(void **state)
     chmod(world->directory, 0755);
     assert_non_null(realpath(getenv("UNIKERNELS"), image));
     strcat(image, "/www.elf");
-    int length =
-        snprintf(text, sizeof text, configuration, world->directory, image, image, image, image,
-                 image);
+    int length = snprintf(text, sizeof text, configuration, world->directory, image, image, image,
+                          image, image);
     world->config = config_parse(text, (size_t)length, "/jitsud.yaml", report, NULL);
     assert_non_null(world->config);
     return 0;
