@@ -46,12 +46,13 @@ static int libvirt_start(struct machine *machine, const struct config_service *s
     if (!domain)
         return -1;
     attach(domain, machine);
+    libvirt_domain_remember(
+        domain); /* before there is anything to remember, lest it be forgotten */
     libvirt_domain_want(domain, WANTED_RUNNING);
     if (machine->prewarmed) {
         libvirt_domain_spawned(domain);
         libvirt_spare_refill_soon(libvirt);
     }
-    libvirt_domain_remember(domain);
     return 0;
 }
 

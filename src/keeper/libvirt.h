@@ -58,6 +58,7 @@ struct libvirt_domain {
     bool existing;       /* it was not made by jitsud */
     bool spare;          /* paused before its first instruction */
     bool saves;          /* it is suspended to disk */
+    bool leftover;       /* an earlier keeper had begun it, and it is being ended */
     bool begun;          /* it has been made or started, perhaps, or seen to run */
     bool ended;          /* while the call that made it had not returned */
     virDomainPtr handle; /* on the present connection; NULL: none yet */

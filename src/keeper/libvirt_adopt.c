@@ -119,6 +119,7 @@ static int take_over(struct libvirt *libvirt, const char *name, int directory, s
     } else {
         log_info("%s: domain %s of an earlier jitsud had not begun to serve: ending it",
                  record.service, record.libvirt.name);
+        domain->leftover = true;
         domain->wanted = WANTED_GONE;
     }
     return 0;

@@ -106,10 +106,9 @@ int libvirt_console_listen(struct libvirt_domain *domain, char *path, size_t siz
     if (listening == -1)
         return error_set_errno(error, "cannot make a socket");
     /* libvirt gives it to the user that QEMU runs as; after a restart of the keeper we do. */
-    mode_t mask = umask(0177);
-    int bound = bind(listening, (struct sockaddr *)&address, sizeof address);
-    umask(mask);
-    if (bound != 0 || listen(listening, 4) != 0 ||
+    if (fchmod(listening, 0600) != 0 ||
+        bind(listening, (struct sockaddr *)&address, sizeof address) != 0 ||
+        listen(listening, 4) != 0 ||
         (domain->console_user != (uid_t)-1 && domain->console_user != geteuid() &&
          chown(path, domain->console_user, (gid_t)-1) != 0))
         return error_set_errno(error, "cannot listen on %s", path);

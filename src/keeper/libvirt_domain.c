@@ -12,6 +12,12 @@
 /* Before what has not worked and must is tried again. */
 #define AGAIN_AFTER (1 * NANOSECONDS_PER_SECOND)
 
+static void step_again(evutil_socket_t unused, short events, void *argument)
+{
+    (void)unused, (void)events;
+    libvirt_domain_step(argument);
+}
+
 /* --- life --- */
 
 struct libvirt_domain *libvirt_domain_new(struct libvirt_connection *connection,
@@ -29,10 +35,23 @@ struct libvirt_domain *libvirt_domain_new(struct libvirt_connection *connection,
     return domain;
 }
 
+/* Those that waited for its end go on. */
+static void make_way(const struct libvirt_domain *domain)
+{
+    struct libvirt_domain *other;
+    TAILQ_FOREACH(other, &domain->connection->domains, entry)
+    {
+        if (!other->begun && !other->call && strcmp(other->service, domain->service) == 0)
+            libvirt_domain_after(other, 0, step_again);
+    }
+}
+
 void libvirt_domain_free(struct libvirt_domain *domain)
 {
     if (domain->call)
         domain->call->domain = NULL;
+    if (domain->leftover)
+        make_way(domain);
     if (domain->connection->libvirt->warming == domain)
         domain->connection->libvirt->warming = NULL;
     libvirt_ready_end(domain);
@@ -183,11 +202,23 @@ static void step_to_shut_down(struct libvirt_domain *domain)
     }
 }
 
+/* Two machines with the same address must not run, be it for a moment. */
+static bool has_predecessor(const struct libvirt_domain *domain)
+{
+    const struct libvirt_domain *other;
+    TAILQ_FOREACH(other, &domain->connection->domains, entry)
+    {
+        if (other->leftover && strcmp(other->service, domain->service) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void step_of_nothing(struct libvirt_domain *domain)
 {
     if (domain->wanted == WANTED_GONE || domain->wanted == WANTED_SHUT_DOWN)
         report_end(domain, "");
-    else
+    else if (!has_predecessor(domain))
         libvirt_call_begin(domain, domain->existing ? CALL_START : CALL_MAKE);
 }
 
@@ -292,12 +323,6 @@ static void found(struct libvirt_domain *domain, enum libvirt_actual actual)
         switch_network(domain, true);
         keeper_machine_adopted(machine);
     }
-}
-
-static void step_again(evutil_socket_t unused, short events, void *argument)
-{
-    (void)unused, (void)events;
-    libvirt_domain_step(argument);
 }
 
 static void made(struct libvirt_domain *domain, enum libvirt_actual actual)

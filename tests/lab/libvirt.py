@@ -241,6 +241,19 @@ def a_restarted_libvirtd_starts_nothing_twice():
             lab.wait_until(lambda: not server.domains() and not daemon.machines("jitsu-"), "all are gone")
 
 
+def a_start_that_loses_its_keeper_is_begun_anew():
+    with bridge.world(WWW) as (daemon, client):
+        for _ in range(3):
+            daemon.ask(WWW["name"])
+            lab.wait_until(lambda: daemon.machines("jitsu-"), "a QEMU has been started")
+            os.kill(daemon.role("keeper"), signal.SIGKILL)
+            fetch_at_last(client, WWW)
+            daemon.wait_for(WWW["name"], "running")
+            assert len(server.domains()) == len(daemon.machines("jitsu-")) == 1
+            daemon.ctl("stop", WWW["name"])
+            daemon.wait_for(WWW["name"], "off")
+
+
 def a_libvirtd_that_hangs_holds_up_nobody():
     qemu = {**STATS, "name": "qemu.lab.example", "address": "10.77.0.12", "backend": "qemu"}
     with bridge.world(WWW, qemu) as (daemon, client):
@@ -306,6 +319,7 @@ OWN = [
     a_template_of_the_operator_s_describes_the_domain,
     libvirtd_may_go_and_come_back,
     a_restarted_libvirtd_starts_nothing_twice,
+    a_start_that_loses_its_keeper_is_begun_anew,
     a_libvirtd_that_hangs_holds_up_nobody,
     machines_are_adopted_although_libvirtd_is_away,
 ]
