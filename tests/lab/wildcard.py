@@ -105,29 +105,37 @@ deep.site-2.apps TXT "makes site-2.apps exist"
 
 
 def no_more_than_configured_and_again_when_one_is_reaped():
-    with lab.Daemon([wildcard(instances=2, idle="1s")]) as daemon:
+    with lab.Daemon([wildcard(instances=2, idle="10m")]) as daemon:
         first = {label: address(daemon, label) for label in ("site-1", "site-2")}
         refused = daemon.dig(name("site-3"), "A")
         assert "status: SERVFAIL" in refused and "no room for another machine" in refused, refused
         assert known(daemon) == ["site-1", "site-2"]
         # Those that are known are not affected; when one is reaped it is forgotten, and there is room.
+        daemon.settings["services"][0]["idle"] = "1s"
+        daemon.configure()
+        daemon.ctl("reload")
         pages = [page(daemon, "site-2")]
         lab.wait_until(lambda: pages.append(page(daemon, "site-2")) or known(daemon) == ["site-2"], "site-1 is forgotten")
         assert set(pages) == {"this is site-2\n"}
         assert [event["cause"] for event in daemon.events(name("site-1")) if event["to"] == "stopping"] == ["idle"]
-        assert page(daemon, "site-3") == "this is site-3\n"
-        assert address(daemon, "site-3") == first["site-1"]
+        third = address(daemon, "site-3")
+        assert third == first["site-1"]
+        assert daemon.curl(f"http://{third}:8080/") == b"this is site-3\n"
+
+
+def a_connection_starts_one_again_while_it_is_known():
+    with lab.Daemon([wildcard(ttl=600)]) as daemon:
+        assert page(daemon, "site-1") == "this is site-1\n"
+        daemon.ctl("stop", name("site-1"))
+        daemon.wait_for(name("site-1"), "off")
+        assert daemon.curl(f"http://{daemon.status(name('site-1'))['address'][0]}:8080/") == b"this is site-1\n"
+        assert [event["cause"] for event in starts(daemon, "site-1")] == ["dns", "connection"]
 
 
 def an_address_is_nobodys_when_its_instance_is_forgotten():
     with lab.Daemon([wildcard(instances=2, idle="10m")]) as daemon:
         one = address(daemon, "site-1")
         assert page(daemon, "site-1") == "this is site-1\n"
-        daemon.ctl("stop", name("site-1"))
-        daemon.wait_for(name("site-1"), "off")
-        # As long as a client may have the address, a connection starts the machine again.
-        assert daemon.curl(f"http://{one}:8080/") == b"this is site-1\n"
-        assert [event["cause"] for event in starts(daemon, "site-1")] == ["dns", "connection"]
         daemon.ctl("stop", name("site-1"))
         lab.wait_until(lambda: known(daemon) == [], "it is forgotten")
         assert daemon.curl(f"http://{one}:8080/", check=False).returncode in (7, 56)
@@ -284,6 +292,7 @@ with tempfile.TemporaryDirectory(prefix="jitsu-lab-") as directory:
     lab.run(a_machine_for_every_label,
             only_names_that_can_have_a_machine_exist,
             no_more_than_configured_and_again_when_one_is_reaped,
+            a_connection_starts_one_again_while_it_is_known,
             an_address_is_nobodys_when_its_instance_is_forgotten,
             commands_work_by_the_names_of_instances,
             machines_are_adopted_with_their_addresses,

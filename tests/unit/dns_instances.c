@@ -144,6 +144,19 @@ static void a_zone_files_records_at_the_wildcard_hold_for_all(void **state)
     ldns_pkt_free(response);
 }
 
+static void an_alias_may_cover_all_names_for_one_machine(void **state)
+{
+    (void)state;
+    struct dns_host *host =
+        fixture_service(fixture, "one.example.org", "*.all.example.org", "10.0.0.7");
+    fixture_build(fixture);
+    assert_answer(fixture, "x.all.example.org", A, "NOERROR aa",
+                  "x.all.example.org. 60 IN A 10.0.0.7", "", "");
+    assert_answer(fixture, "a.b.all.example.org", A, "NOERROR aa",
+                  "a.b.all.example.org. 60 IN A 10.0.0.7", "", "");
+    assert_null(host->instances);
+}
+
 static void as_many_as_there_are_are_found(void **state)
 {
     struct dns_host *hosts[1000];
@@ -437,6 +450,7 @@ int main(void)
         TEST(only_names_that_a_machine_can_have_exist),
         TEST(what_exists_otherwise_is_not_covered),
         TEST(a_zone_files_records_at_the_wildcard_hold_for_all),
+        TEST(an_alias_may_cover_all_names_for_one_machine),
         TEST(as_many_as_there_are_are_found),
         TEST(a_query_waits_until_its_label_is_known),
         TEST(one_who_asks_by_another_name_is_answered_too),
