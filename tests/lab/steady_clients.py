@@ -41,10 +41,12 @@ class Steady(threading.Thread):
 
 
 def keepalive(connection):
-    """The kernel asks every second whether the other end is still there."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option in socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL:
-        connection.setsockopt(socket.IPPROTO_TCP, option, 1)
+    """The kernel asks every second whether the other end is still there, be it slow to answer. Setting this again would make it
+    ask at once."""
+    if not connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (socket.TCP_KEEPCNT, 100), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPIDLE, 1):
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def ask_who_has(host, address):
@@ -76,6 +78,8 @@ def check(daemon, used, unused, users):
     """Of the services' machines, the unused ones are stopped, and the others when those who use them have ended."""
     for one in unused:
         lab.wait_until(lambda: reasons(daemon, one) == ["idle"], f"{one['name']} is idle")
+    for user in users:
+        assert not user.failure, (user.address, user.failure)
     for one in used:
         assert daemon.state(one["name"]) == "running" and not reasons(daemon, one), daemon.events(one["name"])
     for user in users:
