@@ -74,13 +74,13 @@ class Packages:
             for part in "lists/partial", "cache/archives/partial":
                 os.makedirs(os.path.join(directory, part))
             self.apt += ["-o", f"Dir::State::lists={directory}/lists", "-o", f"Dir::Cache={directory}/cache"]
-            subprocess.run(["apt-get", *self.apt, "update"], check=True, capture_output=True)
+            subprocess.run(["apt-get", *self.apt, "update"], check=True, capture_output=True, text=True)
             self.download(directory, packages)
 
     def download(self, directory, packages):
         lines = subprocess.run(["apt-cache", *self.apt, "depends", KERNEL], check=True, capture_output=True, text=True).stdout
         kernel = re.findall(r"Depends: (linux-image-\S+)", lines)[:1]
-        subprocess.run(["apt-get", *self.apt, "download", *kernel, *packages], check=True, capture_output=True, cwd=directory)
+        subprocess.run(["apt-get", *self.apt, "download", *kernel, *packages], check=True, capture_output=True, text=True, cwd=directory)
 
     def find(self, pattern):
         return glob.glob(os.path.join(self.files, pattern), recursive=True)[0]
@@ -109,4 +109,4 @@ def packages():
     try:
         return Packages(os.path.abspath(os.environ.get("DEBIAN_GUEST", "debian-guest")))
     except (subprocess.CalledProcessError, OSError) as failure:
-        lab.skip(f"Debian's packages of a kernel and busybox cannot be fetched: {failure}")
+        lab.skip(f"Debian's packages of a kernel and busybox cannot be fetched: {getattr(failure, 'stderr', None) or failure}")
