@@ -268,22 +268,6 @@ def jitsud_hands_connections_over():
         assert not domains()
 
 
-def jitsud_suspends_it_with_its_connections():
-    one = service(0, image=lab.image("www.elf"), ramdisk=site, ready="announce", hold="handoff", idle="1m", stop="suspend")
-    with world(one) as daemon, socket.create_connection((ADDRESS, 80), lab.PATIENCE) as client:
-        client.settimeout(lab.PATIENCE)
-        for turn in range(2):
-            client.sendall(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n")
-            answer = b""
-            while not answer.endswith(contents["page"]):
-                piece = client.recv(1 << 16)
-                assert piece, "the connection has ended"
-                answer += piece
-            daemon.ctl("stop", one["name"])
-            daemon.wait_for(one["name"], "suspended")
-            assert not domains(), "it is saved to a file"
-
-
 make_bridge()
 run(f"ip addr add {HOST6}/64 dev {BRIDGE} nodad", check=False)
 contents = {name: random.Random(name).randbytes(size) for name, size in SIZES.items()}
@@ -298,4 +282,4 @@ with tempfile.TemporaryDirectory(prefix="jitsu-lab-") as directory:
             tells_what_it_runs_on, knows_the_time, the_game_is_served, pinata_gives_its_secret_to_the_right_ones,
             finishes_what_is_open_when_it_is_to_shut_down, its_network_may_go_and_come_back,
             goes_on_where_it_was_when_it_was_saved, its_end_is_told_apart,
-            jitsud_hands_connections_over, jitsud_suspends_it_with_its_connections)
+            jitsud_hands_connections_over)
