@@ -223,6 +223,12 @@ static void records_are_checked(void **state)
     static const char with_token[] =
         "{\"service\":\"a\",\"serial\":1,\"started\":1.5,\"shutdown-timeout\":9,\"ready\":true,"
         "\"suspended\":false,\"forwards\":[],\"token\":\"0123456789abcdef0123456789abcdef\"}";
+    static const char of_libvirt[] =
+        "{\"service\":\"www.example\",\"serial\":7,\"started\":1.5,"
+        "\"shutdown-timeout\":10000000000,\"ready\":true,\"suspended\":true,\"forwards\":[],"
+        "\"libvirt\":{\"connect\":\"qemu:///system\",\"name\":\"legacy\",\"uuid\":"
+        "\"0123456789abcdef0123456789abcdef\",\"existing\":true,\"saves\":false,\"saved\":true,"
+        "\"user\":64055,\"pid\":12}}";
     struct record record;
     struct error error;
     assert_int_equal(record_parse(good, sizeof good - 1, &record, &error), 0);
@@ -236,6 +242,14 @@ static void records_are_checked(void **state)
     assert_int_equal(record.token[0], 0x01);
     assert_int_equal(record.token[15], 0xef);
     assert_int_equal(record.place.count, 0);
+    assert_string_equal(record.libvirt.connect, "");
+    assert_int_equal(record_parse(of_libvirt, sizeof of_libvirt - 1, &record, &error), 0);
+    assert_string_equal(record.libvirt.connect, "qemu:///system");
+    assert_string_equal(record.libvirt.name, "legacy");
+    assert_int_equal(record.libvirt.uuid[15], 0xef);
+    assert_true(record.libvirt.existing && record.libvirt.saved && !record.libvirt.saves);
+    assert_int_equal(record.libvirt.user, 64055);
+    assert_int_equal(record.libvirt.pid, 12);
     assert_int_equal(record_parse(of_instance, sizeof of_instance - 1, &record, &error), 0);
     assert_int_equal(record.place.count, 2);
     assert_int_equal(record.place.addresses[1].family, AF_INET6);

@@ -156,6 +156,35 @@ static void a_machine_that_dies_fails_and_resets_its_connections(void **state)
     assert_int_equal(hold_of(1)->gone, 0);
 }
 
+static void a_hypervisor_that_is_away_does_not_make_retries_rarer(void **state)
+{
+    (void)state;
+    world_summon(world_config(1), true);
+    for (unsigned i = 0; i < 5; i++) {
+        query(0);
+        turn();
+        keeper_cannot(0, "libvirt is away");
+        assert_backs_off(0, 1);
+        pass(2 * SECOND);
+    }
+}
+
+static void a_failed_machine_that_somebody_else_starts_is_adopted(void **state)
+{
+    (void)state;
+    world_summon(world_config(1), true);
+    query(0);
+    turn();
+    keeper_fails(0, "no such image");
+    assert_int_equal(state_of(0), MACHINE_FAILED);
+    keeper_has(NAME(0), 4711, true);
+    assert_int_equal(state_of(0), MACHINE_RUNNING);
+    assert_int_equal(sent(MESSAGE_STOP, NULL), 0);
+    assert_int_equal(disposition_of(0), DNS_ANSWER);
+    pass(10 * SECOND);
+    assert_int_equal(state_of(0), MACHINE_RUNNING);
+}
+
 static void after_the_back_off_the_next_connection_tries_again(void **state)
 {
     (void)state;
@@ -245,6 +274,8 @@ int main(void)
         TEST(failing_again_and_again_backs_off_longer_and_longer),
         TEST(a_good_start_clears_the_error_and_a_long_run_the_back_off),
         TEST(a_machine_that_dies_fails_and_resets_its_connections),
+        TEST(a_hypervisor_that_is_away_does_not_make_retries_rarer),
+        TEST(a_failed_machine_that_somebody_else_starts_is_adopted),
         TEST(after_the_back_off_the_next_connection_tries_again),
         TEST(one_that_is_kept_always_retries_by_itself),
         TEST(a_command_starts_during_the_back_off),

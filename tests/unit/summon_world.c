@@ -222,12 +222,25 @@ void keeper_ready(size_t index)
     keeper_says(MESSAGE_READY, index);
 }
 
-static void says_end(enum message_type type, size_t index, bool asked_for, const char *why)
+static struct message end_of(enum message_type type, size_t index, const char *why)
 {
     struct message message = about_last_run(type, index);
     message.end.moment = clock_now();
-    message.end.asked_for = asked_for;
     strncpy(message.end.text, why, sizeof message.end.text - 1);
+    return message;
+}
+
+static void says_end(enum message_type type, size_t index, bool asked_for, const char *why)
+{
+    struct message message = end_of(type, index, why);
+    message.end.asked_for = asked_for;
+    summoner_keeper_message(world.summoner, &message);
+}
+
+void keeper_cannot(size_t index, const char *why)
+{
+    struct message message = end_of(MESSAGE_FAILED, index, why);
+    message.end.blameless = true;
     summoner_keeper_message(world.summoner, &message);
 }
 

@@ -117,6 +117,7 @@ void keeper_leaves(void);
 void keeper_says(enum message_type type, size_t index);
 void keeper_ready(size_t index);
 void keeper_fails(size_t index, const char *why);
+void keeper_cannot(size_t index, const char *why); /* for want of a hypervisor */
 void keeper_exited(size_t index, bool asked_for, const char *why);
 void keeper_has(const char *service, uint32_t serial, bool ready);
 /* From off to running by a query. */
