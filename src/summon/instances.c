@@ -11,83 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "summon/parts.h"
+#include "summon/wildcard.h"
 
 /* Remembered so long at least after its last use, though no client may keep its addresses. */
 #define SHORTEST_MEMORY (1 * NANOSECONDS_PER_SECOND)
 
-struct place {
-    struct service *instance;    /* NULL: free */
-    struct proxy_service *proxy; /* NULL: an instance has it, or nothing is listened on */
-    struct service_listener *listeners;
-    uint16_t listener_count;
-};
-
-struct wildcard {
-    const struct config_places *config;
-    struct place *places;
-    uint32_t *free; /* a ring: the numbers of free places, the one free longest first */
-    uint32_t free_first, free_count;
-    bool closed; /* no instance can be added, for want of a place or of room for machines */
-};
-
-/* --- places --- */
-
-static struct wildcard *wildcard_new(const struct config_places *config)
-{
-    struct wildcard *wildcard = calloc(1, sizeof *wildcard);
-    if (!wildcard)
-        return NULL;
-    wildcard->config = config;
-    wildcard->places = calloc(config->count, sizeof *wildcard->places);
-    wildcard->free = calloc(config->count, sizeof *wildcard->free);
-    if (wildcard->places && wildcard->free)
-        return wildcard;
-    free(wildcard->places);
-    free(wildcard->free);
-    free(wildcard);
-    return NULL;
-}
-
-static void give_back(struct wildcard *wildcard, uint32_t number)
-{
-    uint32_t count = wildcard->config->count;
-    wildcard->free[(wildcard->free_first + wildcard->free_count++) % count] = number;
-}
-
-/* What is free at first was used by an earlier jitsud, too: it begins anywhere. */
-static void give_back_all(struct wildcard *wildcard)
-{
-    uint32_t count = wildcard->config->count, first = 0;
-    if (getrandom(&first, sizeof first, 0) < 0)
-        first = (uint32_t)clock_now();
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t number = (first % count + i) % count;
-        if (!wildcard->places[number].instance)
-            give_back(wildcard, number);
-    }
-}
-
-/* Takes that place out of the ring; false: it is not free. */
-static bool take_place(struct wildcard *wildcard, uint32_t number)
-{
-    uint32_t count = wildcard->config->count, at = 0;
-    if (wildcard->places[number].instance)
-        return false;
-    while (wildcard->free[(wildcard->free_first + at) % count] != number)
-        at++;
-    for (; at > 0; at--)
-        wildcard->free[(wildcard->free_first + at) % count] =
-            wildcard->free[(wildcard->free_first + at - 1) % count];
-    wildcard->free_first = (wildcard->free_first + 1) % count;
-    wildcard->free_count--;
-    return true;
-}
+/* --- a wildcard --- */
 
 static struct place *place_of(const struct service *instance)
 {
@@ -99,7 +31,7 @@ int instances_open(struct service *service)
     service->wildcard = wildcard_new(service->config->places);
     if (!service->wildcard)
         return -1;
-    give_back_all(service->wildcard);
+    wildcard_give_back_all(service->wildcard);
     return 0;
 }
 
@@ -110,132 +42,13 @@ static void open_again(struct service *service)
     service->wildcard->closed = false;
 }
 
-static void free_places(struct wildcard *wildcard)
-{
-    for (uint32_t i = 0; i < wildcard->config->count; i++) {
-        struct place *place = &wildcard->places[i];
-        if (place->proxy)
-            proxy_service_free(place->proxy);
-        free(place->listeners);
-    }
-    free(wildcard->places);
-    free(wildcard->free);
-    free(wildcard);
-}
-
 void instances_close(struct service *service)
 {
     if (!service->wildcard)
         return;
     open_again(service);
-    free_places(service->wildcard);
+    wildcard_free(service->wildcard);
     service->wildcard = NULL;
-}
-
-/* --- sockets on user networks --- */
-
-static bool is_listening(const struct place *place, const struct endpoint *endpoint,
-                         uint16_t machine_port)
-{
-    for (unsigned i = 0; i < place->listener_count; i++)
-        if (endpoint_equal(&place->listeners[i].endpoint, endpoint) &&
-            place->listeners[i].machine_port == machine_port)
-            return true;
-    return false;
-}
-
-void instances_missing_listeners(const struct service *service,
-                                 summoner_listener_function *function, void *argument)
-{
-    const struct config_service *config = service->config;
-    const struct wildcard *wildcard = service->wildcard;
-    if (config->network->type != CONFIG_NETWORK_USER)
-        return;
-    for (uint32_t i = 0; i < wildcard->config->count; i++)
-        for (unsigned a = 0; a < wildcard->config->address_count; a++)
-            for (unsigned p = 0; p < config->port_count; p++) {
-                struct endpoint endpoint = {config_place(wildcard->config, i)[a],
-                                            config->ports[p].listen};
-                if (!is_listening(&wildcard->places[i], &endpoint, config->ports[p].machine))
-                    function(argument, config->name, &endpoint, config->ports[p].machine);
-            }
-}
-
-/* Those who come to an address that is nobody's are reset. */
-static void leave_alone(struct proxy_service *proxy)
-{
-    proxy_service_own(proxy, NULL);
-    proxy_service_allow(proxy, NULL, 0);
-    proxy_service_refuse(proxy, true);
-}
-
-static struct proxy_service *proxy_of(struct service *service, struct place *place)
-{
-    if (place->instance)
-        return holding_open_proxy(place->instance) == 0 ? place->instance->proxy : NULL;
-    if (!place->proxy) {
-        place->proxy = proxy_service_new(service->summoner->proxy, NULL);
-        if (place->proxy)
-            leave_alone(place->proxy);
-    }
-    return place->proxy;
-}
-
-/* The place that has the address, among others; NULL: none has. */
-static struct place *find_place(const struct wildcard *wildcard, const struct address *address)
-{
-    const struct config_places *config = wildcard->config;
-    if (config->address_count == 1) {
-        long number = config_find_place(config, address, 1);
-        return number < 0 ? NULL : &wildcard->places[number];
-    }
-    for (uint32_t i = 0; i < config->count; i++)
-        for (unsigned a = 0; a < config->address_count; a++)
-            if (address_equal(&config_place(config, i)[a], address))
-                return &wildcard->places[i];
-    return NULL;
-}
-
-int instances_listen(struct service *service, const struct endpoint *endpoint,
-                     uint16_t machine_port, int descriptor)
-{
-    struct place *place = find_place(service->wildcard, &endpoint->address);
-    struct proxy_service *proxy = place ? proxy_of(service, place) : NULL;
-    struct service_listener *listeners =
-        proxy ? reallocarray(place->listeners, (size_t)place->listener_count + 1, sizeof *listeners)
-              : NULL;
-    if (!listeners) {
-        close(descriptor);
-        return place ? -1 : 0;
-    }
-    place->listeners = listeners;
-    if (proxy_service_listen(proxy, descriptor, endpoint, machine_port) != 0)
-        return -1;
-    listeners[place->listener_count++] = (struct service_listener){*endpoint, machine_port};
-    return 0;
-}
-
-/* The instance takes over what its place has, or gives it back. */
-static void take_proxy(struct service *instance, struct place *place)
-{
-    if (!place->proxy)
-        return;
-    instance->proxy = place->proxy;
-    place->proxy = NULL;
-    proxy_service_own(instance->proxy, instance);
-    instance->refusing = true; /* as the place did */
-    holding_allow(instance);
-}
-
-static void return_proxy(struct service *instance, struct place *place)
-{
-    if (!instance->proxy)
-        return;
-    place->proxy = instance->proxy;
-    instance->proxy = NULL;
-    proxy_service_not_ready(place->proxy);
-    proxy_service_gone(place->proxy);
-    leave_alone(place->proxy);
 }
 
 /* --- which there are --- */
@@ -365,9 +178,9 @@ struct service *instances_make(struct service *service, const char *label, long 
     struct service *instance = instance_new(service, label, (uint32_t)number, error);
     if (!instance)
         return NULL;
-    take_place(wildcard, (uint32_t)number);
+    wildcard_take(wildcard, (uint32_t)number);
     wildcard->places[number].instance = instance;
-    take_proxy(instance, &wildcard->places[number]);
+    place_lend_proxy(instance, &wildcard->places[number]);
     holding_open(instance);
     service_publish(instance);
     dns_instances_add(service->host->instances, instance->host);
@@ -438,9 +251,9 @@ static void leave_place(struct service *instance)
 {
     struct wildcard *wildcard = instance->of->wildcard;
     struct place *place = place_of(instance);
-    return_proxy(instance, place);
+    place_return_proxy(instance, place);
     place->instance = NULL;
-    give_back(wildcard, instance->place);
+    wildcard_give_back(wildcard, instance->place);
     unlist(instance);
     instance->of->handed_over += holding_handed_over(instance);
     instances_reopen(instance->summoner);
@@ -484,29 +297,6 @@ void instances_bury(struct service *instance)
 }
 
 /* --- a reload --- */
-
-/* On the same addresses; the sockets of places that are no more are closed. */
-static void move_proxies(struct wildcard *from, struct wildcard *to, bool same_ports)
-{
-    for (uint32_t i = 0; i < from->config->count; i++) {
-        struct place *old = &from->places[i];
-        long number = config_find_place(to->config, config_place(from->config, i),
-                                        from->config->address_count);
-        if (number < 0 || !(old->proxy || old->listener_count))
-            continue;
-        struct place *new = &to->places[number];
-        struct proxy_service *proxy = new->instance ? new->instance->proxy : old->proxy;
-        new->proxy = old->proxy;
-        old->proxy = NULL;
-        if (same_ports) {
-            new->listeners = old->listeners;
-            new->listener_count = old->listener_count;
-            old->listeners = NULL;
-        } else if (proxy) {
-            proxy_service_unlisten(proxy);
-        }
-    }
-}
 
 static bool same_ports(const struct config_service *a, const struct config_service *b)
 {
@@ -589,11 +379,11 @@ void instances_reload(struct service *service, const struct config_service *old,
         if (instance->of == service && !carry_over(instance, service, to, host))
             depart(instance);
     }
-    move_proxies(from, to, same_ports(old, service->config));
+    wildcard_move_proxies(from, to, same_ports(old, service->config));
+    wildcard_inherit_free(to, from);
     open_again(service);
-    free_places(from);
+    wildcard_free(from);
     service->wildcard = to;
-    give_back_all(to);
     for (size_t i = 0; i < summoner->instance_count; i++) {
         struct service *instance = summoner->instances[i];
         if (instance->of != service)

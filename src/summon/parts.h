@@ -9,6 +9,7 @@
  *   service.c      one service: made, freed, shown to DNS and to the hold
  *   wants.c        wants from DNS workers and the hold; what becomes of a want
  *   instances.c    the instances of wildcards: made, forgotten, kept over a reload
+ *   places.c       their wildcards' places: which are free, who listens there
  *   labels.c       what DNS workers ask of labels that have no instance
  *   start_queue.c  limits, the starts that wait for their turn, the services refused
  *   machine.c      what is done at each change of a machine's state
@@ -187,7 +188,7 @@ void wants_look_for_missed(struct service *service);
 /* The machine has gone: does what its end was waited for, or lets the service rest. */
 void service_rest(struct service *service);
 
-/* --- instances.c --- */
+/* --- instances.c and places.c --- */
 
 /* Of the service of a wildcard: makes and frees what it has for its instances. */
 int instances_open(struct service *service);

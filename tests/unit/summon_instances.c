@@ -560,6 +560,24 @@ static void instances_that_stay_keep_their_machine_over_a_reload(void **state)
     assert_null(instance("a"));
 }
 
+static void a_reload_does_not_bring_addresses_back_into_use_sooner(void **state)
+{
+    static const char *const labels[] = {"b", "c", "d", "e"};
+    (void)state;
+    summon(4);
+    bring_up_instance("a");
+    struct address first = instance("a")->config->addresses[0];
+    stop("a");
+    pass(TTL * SECOND);
+    reload(wildcard_config(&later, 5));
+    for (size_t i = 0; i < 4; i++) {
+        bring_up_instance(labels[i]);
+        assert_false(address_equal(&instance(labels[i])->config->addresses[0], &first));
+    }
+    bring_up_instance("f");
+    assert_true(address_equal(&instance("f")->config->addresses[0], &first));
+}
+
 static void instances_of_a_wildcard_that_goes_are_stopped(void **state)
 {
     (void)state;
@@ -643,6 +661,7 @@ int main(void)
         TEST(a_command_makes_it_too),
         TEST(metrics_count_instances_for_their_wildcard),
         TEST(instances_that_stay_keep_their_machine_over_a_reload),
+        TEST(a_reload_does_not_bring_addresses_back_into_use_sooner),
         TEST(instances_of_a_wildcard_that_goes_are_stopped),
         TEST(an_instance_whose_addresses_are_gone_is_stopped_and_may_come_back),
         TEST(a_service_that_gets_an_instances_name_begins_anew),
