@@ -244,6 +244,7 @@ static void receive_load(struct port_service *service, const struct conduit_load
     if (is_use && service->summon_from_count == 0)
         service->last_use = service->port->now;
     *last = *load;
+    service->conduit.load_moment = service->port->now;
     /* What the port has handed over since is none of those. */
     if (load->connections == 0 && !service->conduit.hands_over)
         port_served_forget(service);

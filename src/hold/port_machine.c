@@ -165,6 +165,7 @@ void port_machine_ready(struct port_service *service)
 void port_machine_leaving(struct port_service *service)
 {
     enter(service, PORT_LEAVING);
+    port_served_leave(service);
     port_announce(service);
     run_again(service, LEAVING_PAUSE_LEAST);
 }

@@ -120,6 +120,7 @@ struct port_conduit {
     uint32_t features;
     uint32_t stop_deadline; /* milliseconds */
     struct conduit_load load;
+    uint64_t load_moment; /* when it came */
 };
 
 /* Clients whose connections the machine has, or had before it was gone. */
@@ -381,6 +382,8 @@ void port_served_add(struct port_service *service, struct mac mac, uint64_t conn
                      const struct endpoint *client, const struct endpoint *machine);
 /* None of them is open any more, or they are of an earlier machine. */
 void port_served_forget(struct port_service *service);
+/* The machine is to be stopped: only those are remembered that are known to be connected still. */
+void port_served_leave(struct port_service *service);
 /* The machine is gone: has its clients find out. */
 void port_served_tell(struct port_service *service);
 /* Is the segment of one of them? */

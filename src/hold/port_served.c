@@ -3,6 +3,7 @@
  * answers with an acknowledgement (RFC 9293, section 3.10.7.4), and that is reset. */
 #include <stdlib.h>
 
+#include "common/conduit.h"
 #include "hold/port_private.h"
 
 #define COUNT_FIRST 16u
@@ -55,6 +56,20 @@ void port_served_forget(struct port_service *service)
     port_memory_give(service, served->capacity * sizeof *served->list);
     free(served->list);
     *served = (struct served_clients){0};
+}
+
+/* It has told how many, and would have told by now if there were none any more. */
+static bool has_some(const struct port_service *service)
+{
+    const struct port_conduit *conduit = &service->conduit;
+    return conduit->load.connections > 0 &&
+           service->port->now - conduit->load_moment > 2 * CONDUIT_LOAD_INTERVAL;
+}
+
+void port_served_leave(struct port_service *service)
+{
+    if (!has_some(service))
+        port_served_forget(service);
 }
 
 /* Any number will do that is not about to be expected: of 2^32 numbers those are few. */

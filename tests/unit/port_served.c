@@ -124,6 +124,32 @@ static void who_has_ended_is_not_told(void **state)
     expect_announcement(world);
 }
 
+static void of_a_machine_that_is_stopped_only_those_who_are_known_to_wait_are_told(void **state)
+{
+    struct world *world = *state;
+    uint8_t body[CONDUIT_SMALL_BODY_MAX];
+    struct conduit_load load = {.connections = 1, .received = 5, .sent = 5};
+    begin_handoff(world);
+    hand_over(world, 1000);
+    machine_says(world, CONDUIT_LOAD, body, conduit_write_load(&load, body, sizeof body));
+    machine_hears(world, CONDUIT_ACKNOWLEDGEMENT);
+    port_service_attract(world->service); /* it may have closed it by now */
+    expect_announcement(world);
+    port_service_gone(world->service);
+    expect_announcement(world);
+
+    machine_connects(world);
+    hand_over(world, 1001);
+    machine_says(world, CONDUIT_LOAD, body, conduit_write_load(&load, body, sizeof body));
+    machine_hears(world, CONDUIT_ACKNOWLEDGEMENT);
+    world_pass(world, 3 * SECOND);
+    port_service_attract(world->service);
+    expect_announcement(world);
+    port_service_gone(world->service);
+    expect_announcement(world);
+    expect_segment(world, 1001, TCP_ACK);
+}
+
 static void suspended_machines_keep_their_clients(void **state)
 {
     struct world *world = *state;
@@ -171,6 +197,7 @@ int main(void)
         TEST(whose_opening_was_released_is_told),
         TEST(who_answers_while_the_next_machine_starts_is_reset_too),
         TEST(who_has_ended_is_not_told),
+        TEST(of_a_machine_that_is_stopped_only_those_who_are_known_to_wait_are_told),
         TEST(suspended_machines_keep_their_clients),
         TEST(the_latest_of_too_many_are_told),
     };
