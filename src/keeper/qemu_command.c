@@ -328,23 +328,12 @@ static char **pack(const struct arguments *arguments)
     return packed;
 }
 
-static unsigned count_ipv4(const struct config_service *service)
-{
-    unsigned count = 0;
-    for (size_t i = 0; i < service->address_count; i++)
-        count += service->addresses[i].family == AF_INET;
-    return count;
-}
-
 static int check(const struct qemu_command *command, struct error *error)
 {
     const struct config_service *service = command->service;
     if (command->image->memory_end > service->memory)
         return error_set(error, "its image needs more than the %llu KiB of memory that are given",
                          (unsigned long long)(service->memory / 1024));
-    if (command->image->announces && is_on_bridge(service) && count_ipv4(service) > 1)
-        return error_set(error, "its image takes one IPv4 address only, and the service has %u",
-                         count_ipv4(service));
     return 0;
 }
 

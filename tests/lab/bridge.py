@@ -101,6 +101,29 @@ def starts(daemon, service):
     return [event for event in daemon.events(service["name"]) if event["to"] == "starting"]
 
 
+def a_machine_has_several_addresses_of_each_version():
+    addresses = [f"10.77.0.{10 + number}" for number in range(4)] + [f"fd77::{10 + number}" for number in range(4)]
+    for hold in "delay", "handoff":
+        service = {**WWW, "address": addresses, "hold": hold}
+        with world(service) as (daemon, client):
+            pages = []
+            machine = lab.wait_until(lambda: daemon.ctl("start", service["name"]) and halted(daemon, service["name"]), "it is caught while it starts")
+            threads = [threading.Thread(target=lambda host=host: pages.append(client.curl(f"http://{host}/")))
+                       for host in (f"[{address}]" if ":" in address else address for address in addresses)]
+            for thread in threads:
+                thread.start()
+            counter = "held_frames" if hold == "delay" else "accepted"
+            lab.wait_until(lambda: daemon.ctl("stats")["bridges"][counter] >= len(addresses), "all are held")
+            os.kill(machine, signal.SIGCONT)
+            for thread in threads:
+                thread.join()
+            assert len(pages) == len(addresses) and len(set(pages)) == 1 and b"<html" in pages[0].lower()
+            client.run("ip neigh flush all")  # the machine itself is asked now
+            for address in reversed(addresses):
+                assert client.curl(f"http://[{address}]/" if ":" in address else f"http://{address}/") == pages[0]
+            assert hold == "delay" or daemon.ctl("stats")["bridges"]["handed_over"] == len(addresses)
+
+
 def halted(daemon, name):
     """The process of the machine that starts, stopped; or None if it was too late for that, or does not start: to be tried again."""
     pid = daemon.status(name)["pid"]
@@ -363,6 +386,7 @@ if __name__ == "__main__":
             delay_waits_for_the_machine_s_arp,
             handoff_hands_the_connection_over,
             handoff_takes_many_connections_while_the_machine_boots,
+            a_machine_has_several_addresses_of_each_version,
             an_idle_machine_is_stopped_and_the_next_packet_starts_it_again,
             a_shutdown_lets_the_machine_finish,
             a_suspended_machine_goes_on_at_the_next_packet,

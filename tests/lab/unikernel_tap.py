@@ -9,6 +9,7 @@ import random
 import shutil
 import socket
 import struct
+import subprocess
 import tempfile
 
 import ethernet
@@ -57,6 +58,30 @@ def announces_itself():
         first = lab.wait_until(gratuitous, "a gratuitous ARP")[0]
         assert first[:6] == b"\xff" * 6, "the gratuitous ARP is not for everybody"
         assert all(frame[6:12] == mac for frame in frames), "frames with another source"
+
+
+def has_several_addresses():
+    """Each is announced, answered for and served."""
+    others = ["10.9.0.20", "10.9.0.21"]
+    others6 = ["fd09::20", "fd09::21", "fd09::22", "fd09::23"]
+    options = ethernet.OPTIONS + "".join(f" ip={address}/24" for address in others) + "".join(f" ip6={address}/64" for address in others6)
+    announced = set()
+
+    def all_announced():
+        for frame in ethernet.frames(wire):
+            if frame[12:14] == b"\x08\x06" and frame[28:32] == frame[38:42]:
+                announced.add(socket.inet_ntop(socket.AF_INET, frame[28:32]))
+            elif frame[12:14] == b"\x86\xdd" and frame[20] == 58 and frame[54] == 136:
+                announced.add(socket.inet_ntop(socket.AF_INET6, frame[62:78]))
+        return announced >= {ADDRESS4, ADDRESS6, *others, *others6}
+
+    with listener() as wire, ethernet.www(ramdisk, options=options) as machine:
+        machine.wait_for("jitsu: ready")
+        lab.wait_until(all_announced, "all are announced")
+        subprocess.run(["ip", "neigh", "flush", "dev", "tap0"], check=True)
+        for _ in range(2):
+            for address in (ADDRESS4, *others, ADDRESS6, *others6):
+                assert get(address, "/small") == b"small"
 
 
 def does_without_ipv4():
@@ -225,7 +250,7 @@ try:
     ramdisk = os.path.join(directory, "site.cpio")
     with open(ramdisk, "wb") as file:
         file.write(cpio({"large": large, "small": b"small"}))
-    lab.run(announces_itself, does_without_ipv4, answers_pings, serves("serves_both_families"),
+    lab.run(announces_itself, has_several_addresses, does_without_ipv4, answers_pings, serves("serves_both_families"),
             serves("serves_without_offload", "csum=off", "guest_csum=off", "gso=off"),
             serves("serves_without_event_index", "event_idx=off"), leaves_the_cutting_of_segments_to_the_device,
             refuses_other_ports, lets_a_client_come_back_from_the_same_port,

@@ -16,6 +16,8 @@
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
 #include "lwip/prot/tcp.h"
+#include "net/addresses4.h"
+#include "net/advertisement.h"
 #include "net/conduit.h"
 #include "net/device.h"
 #include "net/hooks.h"
@@ -214,6 +216,7 @@ void network_input(struct pbuf *pbuf, bool checksum_good)
     if (checksum_good)
         flags &= (uint16_t)~NETIF_CHECKSUM_CHECK_TCP;
     NETIF_SET_CHECKSUM_CTRL(&interface, flags);
+    addresses4_show(&interface, pbuf);
     if (interface.input(pbuf, &interface) != ERR_OK)
         pbuf_free(pbuf);
 }
@@ -315,21 +318,35 @@ static void parse_address(const char *name, struct option option, ip_addr_t *add
                          prefix ? "ADDRESS/LENGTH" : "ADDRESS");
 }
 
-static void set_addresses4(void)
+static void set_address4(struct option option)
 {
-    struct option option = option_get("ip");
-    ip_addr_t address, gateway;
+    ip_addr_t address;
     unsigned prefix;
-    size_t position = 0;
     ip4_addr_t mask, none = {0};
 
-    if (!option.value)
-        return;
     parse_address("ip", option, &address, &prefix);
     if (!IP_IS_V4(&address))
         application_fail("option ip: an IPv4 address is expected (ip6= for IPv6)");
     mask.addr = prefix == 0 ? 0 : lwip_htonl(0xffffffffu << (32 - prefix));
-    netif_set_addr(&interface, ip_2_ip4(&address), &mask, &none);
+    if (ip4_addr_isany_val(*netif_ip4_addr(&interface)))
+        netif_set_addr(&interface, ip_2_ip4(&address), &mask, &none);
+    else if (!ip4_addr_netcmp(ip_2_ip4(&address), netif_ip4_addr(&interface), &mask) ||
+             !ip4_addr_cmp(&mask, netif_ip4_netmask(&interface)))
+        application_fail("option ip=%.*s: an address of the same network as the first is expected",
+                         (int)option.length, option.value);
+    if (!addresses4_add(ip_2_ip4(&address)))
+        application_fail("more IPv4 addresses than %u", ADDRESSES4_MAX);
+}
+
+static void set_addresses4(void)
+{
+    struct option option;
+    ip_addr_t gateway;
+    size_t position = 0;
+
+    while ((option = option_next("ip", &position)).value)
+        set_address4(option);
+    position = 0;
     while ((option = option_next("gw", &position)).value) {
         parse_address("gw", option, &gateway, NULL);
         if (IP_IS_V4(&gateway))
@@ -373,6 +390,7 @@ static void set_addresses6(void)
         if (netif_add_ip6_address(&interface, ip_2_ip6(&address), &index) != ERR_OK)
             application_fail("more IPv6 addresses than %d", LWIP_IPV6_NUM_ADDRESSES - 1);
         netif_ip6_addr_set_state(&interface, index, IP6_ADDR_PREFERRED);
+        advertise(&interface, netif_ip6_addr(&interface, index));
     }
     set_gateway6();
 }
@@ -418,6 +436,7 @@ void network_start(void)
     set_addresses4();
     /* From here on addresses are announced as they become valid. */
     netif_set_up(&interface);
+    addresses4_announce(&interface);
     set_addresses6();
     /* The first answer most likely goes through the gateway: ask for it already. */
     if (!ip4_addr_isany_val(*netif_ip4_gw(&interface)))

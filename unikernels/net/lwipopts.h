@@ -37,7 +37,7 @@
 #define LWIP_IPV6_AUTOCONFIG          0
 #define LWIP_IPV6_DHCP6               0
 #define LWIP_IPV6_DUP_DETECT_ATTEMPTS 0 /* the addresses are assigned: they are valid at once */
-#define LWIP_IPV6_NUM_ADDRESSES       4
+#define LWIP_IPV6_NUM_ADDRESSES       9 /* the first is link-local */
 #define MEMP_NUM_MLD6_GROUP           8
 #define ARP_TABLE_SIZE                64
 #define ARP_QUEUEING                  1

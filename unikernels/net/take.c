@@ -7,6 +7,7 @@
 
 #include "lwip/netif.h"
 #include "lwip/priv/tcp_priv.h"
+#include "net/addresses4.h"
 #include "net/connections.h"
 #include "net/network.h"
 #include "net/stop.h"
@@ -23,8 +24,7 @@ static bool is_ours(const ip_addr_t *address)
     if (IP_IS_V6(address))
         return network_speaks_ipv6() &&
                netif_get_ip6_addr_match(netif_default, ip_2_ip6(address)) >= 0;
-    return ip4_addr_cmp(ip_2_ip4(address), netif_ip4_addr(netif_default)) &&
-           !ip4_addr_isany(ip_2_ip4(address));
+    return addresses4_has(ip_2_ip4(address));
 }
 
 static bool can_be_client(const ip_addr_t *address)

@@ -126,16 +126,17 @@ static void listen_on(union socket_address *address, uint16_t port,
 
 void stream_listen(uint16_t port, const struct stream_handler *handler)
 {
-    struct option option = option_get("ip");
+    struct option option;
     union socket_address address;
     size_t position = 0;
 
-    if (!option.value && !option_get("ip6").value)
+    if (!option_get("ip").value && !option_get("ip6").value)
         application_fail("no address: option ip=ADDRESS or ip6=ADDRESS is missing");
-    if (option.value) {
+    while ((option = option_next("ip", &position)).value) {
         parse_address("ip", option, AF_INET, &address);
         listen_on(&address, port, handler);
     }
+    position = 0;
     while ((option = option_next("ip6", &position)).value) {
         parse_address("ip6", option, AF_INET6, &address);
         listen_on(&address, port, handler);
