@@ -347,6 +347,42 @@ def connections_go_on_while_jitsud_is_restarted():
             assert not bridge.starts(daemon, bridge.WWW)
 
 
+def end_of(connection):
+    """Asks on a connection that may be held by nobody any more; returns whether it was answered, or told at once to try again."""
+    try:
+        get(connection)
+        return "answered"
+    except (ConnectionResetError, BrokenPipeError):
+        return "reset"
+
+
+def a_front_that_is_killed_leaves_no_client_waiting_that_speaks():
+    """What it had accepted nobody knows; whose opening it had held sends that again."""
+    for hold, end in ("delay", "answered"), ("handoff", "reset"):
+        with clients.world({**bridge.WWW, "hold": hold, "summon": ["packet"]}) as (daemon, near, far), contextlib.ExitStack() as stack:
+            machine = lab.wait_until(lambda: daemon.ctl("start", NAME) and bridge.halted(daemon, NAME), "it is caught while it starts")
+            held = [stack.enter_context(host.socket(clients.family_of(address))) for host in (near, far) for address in (ADDRESS, ADDRESS6)]
+            for one, address in zip(held, 2 * (ADDRESS, ADDRESS6)):
+                one.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    one.connect((address, 80))
+            counter = "held_frames" if hold == "delay" else "accepted"
+            lab.wait_until(lambda: daemon.ctl("stats")["bridges"][counter] >= len(held), "all are held")
+            front = daemon.role("front")
+            os.kill(front, signal.SIGKILL)
+            lab.wait_until(lambda: daemon.role("front") != front and daemon.answers_control(), "there is another front")
+            os.kill(machine, signal.SIGCONT)
+            for one in held:
+                assert select.select([], [one], [], lab.PATIENCE)[1], "it is never accepted"
+                one.settimeout(lab.PATIENCE)
+                assert end_of(one) == end
+            for host in near, far:
+                for address in ADDRESS, ADDRESS6:
+                    with host.connect(address) as again:
+                        get(again)
+            assert daemon.status(NAME)["pid"] == machine
+
+
 def the_next_packet_of_an_open_connection_resumes_a_suspended_machine():
     for hold in HOLDS:
         with clients.world({**bridge.WWW, "hold": hold, "stop": "suspend"}) as (daemon, near, far), contextlib.ExitStack() as stack:
@@ -375,4 +411,5 @@ if __name__ == "__main__":
             machines_killed_after_they_took_over_reset_their_clients,
             clients_that_only_wait_are_told_that_their_machine_was_killed,
             connections_go_on_while_jitsud_is_restarted,
+            a_front_that_is_killed_leaves_no_client_waiting_that_speaks,
             the_next_packet_of_an_open_connection_resumes_a_suspended_machine)
