@@ -43,6 +43,13 @@ static bool is_for_instances(const struct config_service *service, const char *p
     return config_is_wildcard(service) && (strstr(path, "%{label}") || strstr(path, "%{name}"));
 }
 
+/* Its files are there, then: qemu+ssh://host/system, but not qemu:///system. */
+static bool is_of_another_host(const struct config_service *service)
+{
+    const char *host = service->connect ? strstr(service->connect, "://") : NULL;
+    return host && host[3] != '/' && host[3] != '\0';
+}
+
 static size_t check_images(const struct config *config, FILE *problems)
 {
     size_t warnings = 0;
@@ -52,6 +59,13 @@ static size_t check_images(const struct config *config, FILE *problems)
         struct image image;
         struct error error;
         bool xen = service->backend == CONFIG_BACKEND_XEN;
+        if (is_of_another_host(service))
+            continue;
+        if (service->domain_xml && access(service->domain_xml, R_OK) != 0) {
+            fprintf(problems, "%s:%u: warning: %s: cannot read %s\n", config->file, service->line,
+                    service->name, service->domain_xml);
+            warnings++;
+        }
         if (service->image && service->image != last &&
             !is_for_instances(service, service->image) &&
             (xen ? image_examine_for_xen : image_examine)(service->image, &image, &error) != 0) {

@@ -159,6 +159,31 @@ static void check_key(struct config_loading *loading, const struct config_servic
                      config_backend_words[backend], config_backend_words[service->backend]);
 }
 
+static bool is_wildcard(const struct config_service_entry *entry)
+{
+    return entry->service.name && config_is_wildcard(&entry->service);
+}
+
+static bool has_writable_disk(const struct config_service_entry *entry)
+{
+    for (size_t i = 0; i < entry->service.disk_count; i++)
+        if (!entry->disks[i].read_only)
+            return true;
+    return false;
+}
+
+/* Several machines would write to the same disk. */
+static void check_shared_disks(struct config_loading *loading,
+                               const struct config_service_entry *entry)
+{
+    bool wildcard = is_wildcard(entry);
+    if ((entry->service.prewarm > 0 || wildcard) && has_writable_disk(entry))
+        config_fault(loading->faults, loading->object_mark,
+                     "%s with a disk that is written to: two machines would have it at a time; "
+                     "expected 'read-only: yes' for it, or no %s",
+                     wildcard ? "a wildcard" : "'prewarm'", wildcard ? "wildcard" : "'prewarm'");
+}
+
 /* The first key that says what machine to make, or NULL. */
 static const char *key_of_new_machine(const struct config_service_entry *entry)
 {
@@ -195,6 +220,7 @@ static void check_made_domain(struct config_loading *loading,
                               const struct config_service_entry *entry)
 {
     const struct config_service *service = &entry->service;
+    check_shared_disks(loading, entry);
     bool image = entry->draft.image.line > 0;
     if (!image && !service->domain_xml && service->disk_count == 0)
         config_fault(loading->faults, loading->object_mark,
@@ -251,14 +277,6 @@ static void check_xl(struct config_loading *loading, const struct config_service
                      "one of the two");
 }
 
-static bool has_writable_disk(const struct config_service_entry *entry)
-{
-    for (size_t i = 0; i < entry->service.disk_count; i++)
-        if (!entry->disks[i].read_only)
-            return true;
-    return false;
-}
-
 /* Below the machine's own directory in xenstore, of which it can write some itself. */
 static bool is_key(const char *text)
 {
@@ -280,12 +298,7 @@ static void check_xen(struct config_loading *loading, const struct config_servic
     if (service->accel != CONFIG_ACCEL_AUTO)
         config_fault(loading->faults, loading->object_mark,
                      "'accel' is for QEMU; expected a service of backend 'xen' without it");
-    bool wildcard = service->name && config_is_wildcard(service);
-    if ((service->prewarm > 0 || wildcard) && has_writable_disk(entry))
-        config_fault(loading->faults, loading->object_mark,
-                     "%s with a disk that is written to: two machines would have it at a time; "
-                     "expected 'read-only: yes' for it, or no %s",
-                     wildcard ? "a wildcard" : "'prewarm'", wildcard ? "wildcard" : "'prewarm'");
+    check_shared_disks(loading, entry);
     if (service->ready == CONFIG_READY_XENSTORE && !is_key(service->ready_text))
         config_fault(loading->faults, loading->object_mark,
                      "ready 'xenstore:%s' names no key; expected one below the machine's own "

@@ -236,6 +236,39 @@ static void check_memory(struct config_loading *loading, const struct config_ser
                      config_size_format(loading->config->memory_limit, limit));
 }
 
+/* --- domains that exist already --- */
+
+static void check_domain(struct config_loading *loading, struct config_index *domains,
+                         uint32_t number)
+{
+    const struct config *config = loading->config;
+    const struct config_service *service = &config->services[number];
+    char key[CONFIG_PATH_MAX + CONFIG_DOMAIN_MAX];
+    uint32_t present;
+    snprintf(key, sizeof key, "%s %s", service->domain, service->connect);
+    int added = config_index_add(domains, key, number, &present);
+    if (added < 0)
+        config_loading_exhausted(loading);
+    if (added > 0)
+        config_fault(loading->faults, loading->drafts[number].entry,
+                     "domain '%s' is the machine of the service in line %u already; expected "
+                     "another one",
+                     config_quote(service->domain).text, config->services[present].line);
+}
+
+static void check_domains(struct config_loading *loading)
+{
+    struct config_index *domains = config_index_new();
+    if (!domains) {
+        config_loading_exhausted(loading);
+        return;
+    }
+    for (uint32_t i = 0; i < loading->config->service_count; i++)
+        if (loading->config->services[i].domain && loading->config->services[i].connect)
+            check_domain(loading, domains, i);
+    config_index_free(domains);
+}
+
 /* --- who listens where --- */
 
 /* An address and TCP port on which something listens. */
@@ -362,6 +395,7 @@ void config_check(struct config_loading *loading)
         check_memory(loading, service, draft);
     }
     config_check_addresses(loading);
+    check_domains(loading);
     check_listeners(loading);
     config_check_forward(loading);
 }
