@@ -317,8 +317,9 @@ void config_check_backend(struct config_loading *loading, struct config_service_
     }
     check_key(loading, service, "connect", service->connect, CONFIG_BACKEND_LIBVIRT);
     check_key(loading, service, "domain", service->domain, CONFIG_BACKEND_LIBVIRT);
-    check_key(loading, service, "suspend-to: disk", service->suspend_to == CONFIG_SUSPEND_TO_DISK,
-              CONFIG_BACKEND_LIBVIRT);
+    if (service->backend != CONFIG_BACKEND_XEN)
+        check_key(loading, service, "suspend-to: disk",
+                  service->suspend_to == CONFIG_SUSPEND_TO_DISK, CONFIG_BACKEND_LIBVIRT);
     check_key(loading, service, "domain-xml", service->domain_xml, CONFIG_BACKEND_LIBVIRT);
     check_key(loading, service, "xl", service->xl, CONFIG_BACKEND_XEN);
     check_key(loading, service, "ready: xenstore", service->ready == CONFIG_READY_XENSTORE,

@@ -379,12 +379,6 @@ static bool same_network(const struct config_service *a, const struct config_ser
             same_addresses(a, b));
 }
 
-bool config_has_mac(const struct config_service *service)
-{
-    static const uint8_t none[CONFIG_MAC_SIZE];
-    return memcmp(service->mac, none, sizeof none) != 0;
-}
-
 bool config_service_same_machine(const struct config_service *a, const struct config_service *b)
 {
     return a->backend == b->backend && a->accel == b->accel && a->vcpus == b->vcpus &&

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/address.h"
 #include "common/error.h"
@@ -254,7 +255,11 @@ struct config_service *config_instance_new(const struct config_service *wildcard
 /* Do files depend on the instance (%{label} or %{name} in `image` or `ramdisk`)? */
 bool config_has_files_of_instances(const struct config_service *wildcard);
 
-bool config_has_mac(const struct config_service *service);
+static inline bool config_has_mac(const struct config_service *service)
+{
+    static const uint8_t none[CONFIG_MAC_SIZE];
+    return memcmp(service->mac, none, sizeof none) != 0;
+}
 
 /* Do two entries of the same service differ in anything that a running machine would have to be
  * restarted for (image, ramdisk, command line, memory, vcpus, disks, MAC address, backend and what

@@ -310,20 +310,34 @@ static void begin_run(struct xen_domain *domain)
     }
 }
 
-static void begin_suspend(struct xen_domain *domain)
+static bool is_to_be_saved(const struct xen_domain *domain)
+{
+    const struct config_service *service =
+        config_find_service(domain->xen->keeper->config, domain->service);
+    return service && service->suspend_to == CONFIG_SUSPEND_TO_DISK;
+}
+
+/* Why it cannot be saved; NULL: it can. A guest takes part in it, and says that it can. */
+static const char *find_obstacle(const struct xen_domain *domain)
 {
     char path[128], value[XEN_STORE_VALUE_SIZE];
-    /* A guest takes part in being saved, and says that it can. */
     snprintf(path, sizeof path, "/local/domain/%u/control/feature-suspend", domain->domid);
     xen_store_read(domain->xen->store, path, value);
-    if (strcmp(value, "1") == 0 && domain->xen->saved != -1) {
+    return domain->xen->saved == -1  ? "there is no directory for its file"
+           : strcmp(value, "1") != 0 ? "its guest does not say that it can be saved"
+                                     : NULL;
+}
+
+static void begin_suspend(struct xen_domain *domain)
+{
+    bool save = is_to_be_saved(domain);
+    const char *obstacle = save ? find_obstacle(domain) : NULL;
+    if (obstacle)
+        log_info("%s: it stays in memory while it is suspended, as %s", domain->service, obstacle);
+    if (save && !obstacle)
         submit(domain, xen_work_save, saved);
-        return;
-    }
-    log_info("%s: it stays in memory while it is suspended, as %s", domain->service,
-             domain->xen->saved == -1 ? "there is no directory for its file"
-                                      : "its guest does not say that it can be saved");
-    submit(domain, xen_work_pause, paused);
+    else
+        submit(domain, xen_work_pause, paused);
 }
 
 /* The toolstack would wait for the guest to take notice, for a minute. */

@@ -475,7 +475,9 @@ int xl_file_suits(const struct xl_file *file, const struct config_service *servi
     device_service_mac(service, mac);
     if (file->has_mac && memcmp(file->mac, mac, MAC_SIZE) != 0)
         problem(&reading, 0,
-                "mac of 'vif' is another one than jitsud tells others; expected %s, or none",
+                "mac of 'vif' is another one than jitsud tells others; expected %s, or that as "
+                "'mac' in "
+                "jitsud.yaml, or none",
                 mac_format(mac, text));
     return reading.problems ? -1 : 0;
 }

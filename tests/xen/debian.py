@@ -26,6 +26,7 @@ vif = [ "bridge=br0" ]
 {more}
 """
 ECHO = 7
+TO_DISK = {"suspend-to": "disk"}
 
 
 def guest(number, **settings):
@@ -81,7 +82,7 @@ def a_pv_guest_is_summoned_by_a_query_and_serves_who_waited():
 
 
 def it_is_saved_to_a_file_and_resumed_with_its_connections():
-    one = guest(1, stop="suspend", **{"idle-connections": "ignore"})
+    one = guest(1, stop="suspend", **TO_DISK, **{"idle-connections": "ignore"})
     with debian(one) as daemon:
         with socket.create_connection((one["address"], ECHO), timeout=lab.PATIENCE) as connection:
             repeat(connection, b"before")
@@ -101,7 +102,7 @@ def it_is_saved_to_a_file_and_resumed_with_its_connections():
 
 
 def what_is_left_of_one_that_cannot_be_resumed_is_gone():
-    one = guest(1, stop="suspend")
+    one = guest(1, stop="suspend", **TO_DISK)
     with debian(one) as daemon:
         fetch(one)
         daemon.ctl("stop", one["name"])
@@ -139,7 +140,7 @@ echo changed | dd of=/dev/xvda conv=notrunc,fsync
 
 
 def one_that_cannot_be_written_is_destroyed():
-    one = guest(1, stop="suspend")
+    one = guest(1, stop="suspend", **TO_DISK)
     with debian(one) as daemon:
         fetch(one)
         saved = os.path.join(daemon.state_directory, "xen")

@@ -261,10 +261,10 @@ def spares_wait_and_are_used_and_replaced():
 
 
 def one_that_cannot_be_saved_waits_in_memory():
-    one = idle(1, stop="suspend")
+    one = idle(1, stop="suspend", **{"suspend-to": "disk"})
     with tiny(one) as daemon:
         summon(daemon, one)
-        number, device = number_of(one), f"/sys/class/net/vif{number_of(one)}.0/operstate"
+        number = number_of(one)
         daemon.ctl("stop", one["name"])
         daemon.wait_for(one["name"], "suspended")
         assert "p" in domains()[domain_of(one)][1]

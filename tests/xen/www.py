@@ -104,13 +104,17 @@ def a_spare_serves_sooner():
 
 
 def a_suspended_one_keeps_its_connections():
-    with site({"stop": "suspend", "idle-connections": "ignore"}) as daemon:
-        with connect() as connection:
-            fetch(connection)
-            daemon.ctl("stop", WWW["name"])
-            daemon.wait_for(WWW["name"], "suspended")
-            assert fetch(connection) == b"<html>A page.\n"
-            assert daemon.state(WWW["name"]) == "running"
+    for where in "memory", "disk":
+        with site({"stop": "suspend", "suspend-to": where, "idle-connections": "ignore"}) as daemon:
+            with connect() as connection:
+                fetch(connection)
+                daemon.ctl("stop", WWW["name"])
+                daemon.wait_for(WWW["name"], "suspended")
+                assert bool(domains()) == (where == "memory"), domains()
+                begin = time.monotonic()
+                assert fetch(connection) == b"<html>A page.\n"
+                print(f"suspended to {where}, it answered after {time.monotonic() - begin:.3f} s")
+                assert daemon.state(WWW["name"]) == "running"
 
 
 if __name__ == "__main__":
