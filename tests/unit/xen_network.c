@@ -306,6 +306,25 @@ static void a_backend_that_goes_and_comes_back_is_followed(void **state)
     assert_int_equal(world.received, 2);
 }
 
+static void a_backend_that_comes_back_in_vain_does_not_end_the_machine(void **state)
+{
+    (void)state;
+    world_set(BACKEND_STATE, "6");
+    network->driver->poll(network);
+    world.backend_is_dead = true;
+    for (int i = 0; i < 2; i++) {
+        world_set(BACKEND_STATE, "2");
+        network->driver->poll(network);
+        assert_string_equal(world_get("device/vif/0/state"), "6");
+        assert_true(send(memory, 1500, memory));
+        assert_int_equal(world.sent, i + 1);
+    }
+    world.backend_is_dead = false;
+    world_set(BACKEND_STATE, "2");
+    network->driver->poll(network);
+    assert_int_equal(world.connected, 1);
+}
+
 static void a_machine_that_was_saved_goes_on_elsewhere(void **state)
 {
     (void)state;
@@ -366,6 +385,7 @@ int main(void)
         cmocka_unit_test_setup(a_backend_that_answers_twice_ends_the_machine, start),
         cmocka_unit_test_setup(a_backend_that_keeps_a_page_ends_the_machine, start),
         cmocka_unit_test_setup(a_backend_that_goes_and_comes_back_is_followed, start),
+        cmocka_unit_test_setup(a_backend_that_comes_back_in_vain_does_not_end_the_machine, start),
         cmocka_unit_test_setup(a_machine_that_was_saved_goes_on_elsewhere, start),
         cmocka_unit_test(a_backend_that_never_comes_ends_the_machine),
     };

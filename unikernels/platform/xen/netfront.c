@@ -420,13 +420,17 @@ static bool begin(void)
     return true;
 }
 
-static void finish(void)
+/* Waits for the backend. Returns false if it does not come. */
+static bool finish(void)
 {
     uint64_t deadline = clock_now() + PATIENCE;
 
-    while (backend_state() != XEN_DEVICE_CONNECTED) {
-        if (clock_now() >= deadline)
-            machine_fatal("the network's backend does not connect");
+    for (;;) {
+        uint32_t state = backend_state();
+        if (state == XEN_DEVICE_CONNECTED)
+            return true;
+        if (state == XEN_DEVICE_CLOSING || state == XEN_DEVICE_CLOSED || clock_now() >= deadline)
+            return false;
         store_wait(deadline);
     }
 }
@@ -444,21 +448,36 @@ static void disconnect(void)
             finish_request(id);
 }
 
-/* The backend is asked to go (a device that is taken away), or has come back. */
+static void agree_to_close(void)
+{
+    write_number("state", XEN_DEVICE_CLOSED);
+    store_answer_done();
+}
+
+/* The backend has come back. */
+static void connect_again(void)
+{
+    if (!begin())
+        return;
+    if (finish()) {
+        card.network.events->connected();
+        return;
+    }
+    agree_to_close();
+    disconnect();
+}
+
+/* The backend is asked to go (a device that is taken away), is gone, or has come back. */
 static void follow_backend(void)
 {
     uint32_t state = backend_state();
-    if (state == XEN_DEVICE_CLOSING && card.is_connected) {
-        write_number("state", XEN_DEVICE_CLOSED);
-        store_answer_done();
-    } else if (state == XEN_DEVICE_CLOSED && card.is_connected) {
+
+    if (state == XEN_DEVICE_CLOSING && card.is_connected)
+        agree_to_close();
+    else if (state == XEN_DEVICE_CLOSED && card.is_connected)
         disconnect();
-    } else if (state == XEN_DEVICE_INIT_WAIT && !card.is_connected) {
-        if (begin()) {
-            finish();
-            card.network.events->connected();
-        }
-    }
+    else if (state == XEN_DEVICE_INIT_WAIT && !card.is_connected)
+        connect_again();
 }
 
 /* --- the driver --- */
@@ -550,6 +569,7 @@ bool netfront_begin_again(void)
 
 struct network_device *netfront_finish(void)
 {
-    finish();
+    if (!finish())
+        machine_fatal("the network's backend does not connect");
     return &card.network;
 }
