@@ -223,11 +223,13 @@ static void write_services(struct evbuffer *out, struct summoner *summoner,
              "<th scope=\"col\" class=\"number\">Last use</th>"
              "<th scope=\"col\" class=\"number\">Connections</th>"
              "<th scope=\"col\" class=\"number\">Starts</th></tr></thead>\n<tbody>\n");
-    for (size_t i = 0; i < selection->wildcard_count && left > 0; i++, left--)
-        write_service(out, summoner_service(summoner, selection->wildcards[i]), now);
-    for (size_t i = 0; i < MACHINE_STATES; i++)
+    for (size_t i = 0; i < MACHINE_STATES; i++) {
+        if (order[i] == MACHINE_OFF)
+            for (size_t w = 0; w < selection->wildcard_count && left > 0; w++, left--)
+                write_service(out, summoner_service(summoner, selection->wildcards[w]), now);
         for (size_t place = 0; place < selection->counts[order[i]] && left > 0; place++, left--)
             write_service(out, summoner_service(summoner, selection->first[order[i]][place]), now);
+    }
     add(out, "</tbody></table></div></section>\n");
 }
 

@@ -238,6 +238,22 @@ static void every_metric_is_there_and_well_formed(void **state)
     free(text);
 }
 
+static void a_wildcard_is_no_machine_but_has_instances(void **state)
+{
+    static struct config_places places = {.count = 8};
+    struct world *world = *state;
+    struct service *wildcard = double_add(world->summoner, "*.apps.example.org");
+
+    double_config(wildcard)->places = &places;
+    double_status(wildcard)->instances = 3;
+    assert_written(world, "\njitsu_machines{state=\"off\"} 0\n");
+    assert_written(world, "\njitsu_instances{service=\"*.apps.example.org\"} 3\n");
+    assert_written(world, "\njitsu_instance_limit{service=\"*.apps.example.org\"} 8\n");
+    char *text = written(world);
+    read_strictly(text);
+    free(text);
+}
+
 static void samples_carry_their_labels(void **state)
 {
     struct world *world = *state;
@@ -333,6 +349,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_metric_is_there_and_well_formed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_wildcard_is_no_machine_but_has_instances, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(samples_carry_their_labels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(phases_fall_into_cumulative_buckets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_start_is_not_a_duration, set_up, tear_down),

@@ -113,6 +113,27 @@ static void at_most_so_many_services_those_in_trouble_first(void **state)
     double_free(summoner);
 }
 
+static void a_wildcard_shows_how_many_it_has_and_is_in_no_state(void **state)
+{
+    static struct config_places places = {.count = 77};
+    struct summoner *summoner = double_new(NULL);
+    struct service *wildcard = double_add(summoner, "*.apps.example.org");
+    double_add(summoner, "off.example.org");
+    double_status(double_add(summoner, "failed.example.org"))->state = MACHINE_FAILED;
+
+    (void)state;
+    double_config(wildcard)->places = &places;
+    double_status(wildcard)->instances = 33;
+    char *page = page_of(summoner);
+    assert_int_equal(count(page, "<td>33 of 77</td>"), 1);
+    const char *failed = strstr(page, "failed.example.org"), *off = strstr(page, "off.example.org"),
+               *apps = strstr(page, "*.apps.example.org");
+    assert_true(failed && apps && off && failed < apps && apps < off);
+    assert_non_null(strstr(page, "<span class=\"state off\">off</span></dt><dd>1</dd>"));
+    free(page);
+    double_free(summoner);
+}
+
 static void connections_that_nobody_knows_are_not_none(void **state)
 {
     struct summoner *summoner = double_new(NULL);
@@ -196,6 +217,7 @@ int main(void)
         cmocka_unit_test(text_is_escaped),
         cmocka_unit_test(no_text_from_outside_becomes_markup),
         cmocka_unit_test(at_most_so_many_services_those_in_trouble_first),
+        cmocka_unit_test(a_wildcard_shows_how_many_it_has_and_is_in_no_state),
         cmocka_unit_test(connections_that_nobody_knows_are_not_none),
         cmocka_unit_test(a_start_is_drawn_once_with_its_phases),
         cmocka_unit_test(the_newest_events_come_first_and_are_bounded),
