@@ -4,6 +4,7 @@ where nothing of the host's is used or disturbed."""
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ def enter():
         os.makedirs(directory, exist_ok=True)
         run(f"mount -t tmpfs -o mode=755 tmpfs {directory}")
     hide_kvm()
+    copy_images()
     run("ip link set lo up")
 
 
@@ -53,6 +55,13 @@ def hide_kvm():
             open(target, "w").close()
             run(f"mount --bind {source} {target}")
     run("mount --move /run/dev /dev")
+
+
+def copy_images():
+    """libvirt gives images to the user of its QEMU, and when it is killed it does not take them back."""
+    shutil.copytree(lab.UNIKERNELS, "/run/unikernels", copy_function=shutil.copy,
+                    ignore=lambda _, names: [name for name in names if not name.endswith(".elf")])
+    run(f"mount --bind /run/unikernels {lab.UNIKERNELS}")
 
 
 def reap(command):
