@@ -249,10 +249,11 @@ def one_start(control, everywhere, client, family, kind):
             pass
     fetched = client.fetch(family, kind)
     ready = control.wait_for("running")[-1]["time"]
-    elsewhere = list(wire_log.frames(everywhere))  # while the machine's wire has a name
+    # While the machine is there: what clients are told when it is stopped is another matter.
+    on_client, elsewhere = list(wire_log.frames(client.wire, "client")), list(wire_log.frames(everywhere))
     control.stop()
     control.wait_for("off")
-    return Seen(client, family, kind, fetched, ready, list(wire_log.frames(client.wire, "client")), elsewhere)
+    return Seen(client, family, kind, fetched, ready, on_client, elsewhere)
 
 
 def report(hold, all_seen, found):
