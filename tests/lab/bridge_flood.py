@@ -285,6 +285,7 @@ def memory_stays_within_what_is_configured():
             with Flood(wire, list(frames)) as flood:
                 flood.rise(10000)
                 daemon.ctl("stop", NAME)
+                daemon.wait_for(NAME, "off")
                 ask_all(near, far, 0)
                 held = counters(daemon)
                 assert held["jitsu_held_bytes"] <= HELD == held["jitsu_held_limit_bytes"], held
