@@ -334,20 +334,9 @@ def in_peace(test):
     return begun
 
 
-def complete(number, service):
-    """Every service of a test is libvirt's, if it does not say otherwise."""
-    service = {"backend": "libvirt", **complete.original(number, service)}
-    if "domain" in service:
-        del service["accel"]
-    return service
-
-
-complete.original = lab.Daemon.complete
-
-
 if __name__ == "__main__":
     libvirtd.enter()
     bridge.make_bridge()
-    lab.Daemon.complete = staticmethod(complete)
+    libvirtd.serve_all()
     with libvirtd.Libvirtd() as server:
         lab.run(*[in_peace(test) for test in SCENARIOS + OWN])

@@ -64,6 +64,18 @@ def copy_images():
     run(f"mount --bind /run/unikernels {lab.UNIKERNELS}")
 
 
+def serve_all():
+    """From now on every service of a test is libvirt's, if it does not say otherwise."""
+    original = lab.Daemon.complete
+
+    def complete(number, service):
+        service = {"backend": "libvirt", **original(number, service)}
+        if "domain" in service:
+            del service["accel"]
+        return service
+    lab.Daemon.complete = staticmethod(complete)
+
+
 def reap(command):
     """Runs the command and ends with its last orphan. libvirt waits until a QEMU that it has killed, and that is not its
     child any more, has been buried, which lab.py, whose children orphans become otherwise, does not do."""
