@@ -10,7 +10,7 @@
 #include "keeper/bridges.h"
 #include "keeper/image.h"
 #ifdef HAVE_XEN
-#include "keeper/xen_check.h"
+#include "keeper/xen/check.h"
 #endif
 
 static void print_problem(void *argument, const char *text)

@@ -147,11 +147,12 @@ static int add_libvirt(json_t *object, const struct record_libvirt *libvirt)
 {
     char uuid[HEXADECIMAL + 1];
     format_bytes(libvirt->uuid, uuid);
-    return json_object_set_new(
-        object, "libvirt",
-        json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:i}", "connect", libvirt->connect, "name",
-                  libvirt->name, "uuid", uuid, "existing", libvirt->existing, "saves", libvirt->saves, "saved", libvirt->saved, "user",
-                  (json_int_t)libvirt->user, "pid", (int)libvirt->pid));
+    return json_object_set_new(object, "libvirt",
+                               json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:i}", "connect",
+                                         libvirt->connect, "name", libvirt->name, "uuid", uuid,
+                                         "existing", libvirt->existing, "saves", libvirt->saves,
+                                         "saved", libvirt->saved, "user", (json_int_t)libvirt->user,
+                                         "pid", (int)libvirt->pid));
 }
 
 static int libvirt_from_json(json_t *object, struct record_libvirt *libvirt)
@@ -161,8 +162,9 @@ static int libvirt_from_json(json_t *object, struct record_libvirt *libvirt)
     int existing, saves, saved, pid;
     if (!object)
         return 0;
-    if (json_unpack(object, "{s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:i}", "connect", &connect, "name", &name,
-                    "uuid", &uuid, "existing", &existing, "saves", &saves, "saved", &saved, "user", &user, "pid", &pid) != 0 ||
+    if (json_unpack(object, "{s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:i}", "connect", &connect, "name",
+                    &name, "uuid", &uuid, "existing", &existing, "saves", &saves, "saved", &saved,
+                    "user", &user, "pid", &pid) != 0 ||
         parse_bytes(uuid, libvirt->uuid) != 0 || strlen(connect) >= sizeof libvirt->connect ||
         strlen(name) >= sizeof libvirt->name || user < 0 || user > UINT32_MAX || pid < 0)
         return -1;

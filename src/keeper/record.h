@@ -43,7 +43,7 @@ struct record {
     uint8_t token[MESSAGE_TOKEN_SIZE]; /* all 0: not known */
     char domain[RECORD_DOMAIN_SIZE];   /* UUID of its Xen domain; "": it has none */
     struct message_place place;
-    struct record_libvirt libvirt;     /* connect "": it is not one of libvirt's */
+    struct record_libvirt libvirt; /* connect "": it is not one of libvirt's */
 };
 
 /* Makes directory `name`, for its owner only, in directory `parent`; what an ended process left

@@ -5,9 +5,9 @@
 
 #include "keeper/console.h"
 #include "keeper/image.h"
-#include "keeper/qmp.h"
+#include "keeper/qemu/qmp.h"
+#include "keeper/qemu/usernet.h"
 #include "keeper/record.h"
-#include "keeper/usernet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -2,7 +2,7 @@
  * scanner, and what they are by libxlutil: both must agree that something is there. */
 #include <stdlib.h>
 
-#include "keeper/xl_file.h"
+#include "keeper/xen/xl_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 const char *__lsan_default_suppressions(void);

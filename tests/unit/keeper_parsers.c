@@ -12,10 +12,10 @@
 #include "keeper/console.h"
 #include "keeper/device_name.h"
 #include "keeper/image.h"
-#include "keeper/qemu_command.h"
-#include "keeper/qmp.h"
+#include "keeper/qemu/command.h"
+#include "keeper/qemu/qmp.h"
+#include "keeper/qemu/usernet.h"
 #include "keeper/record.h"
-#include "keeper/usernet.h"
 
 /* --- kernel files --- */
 

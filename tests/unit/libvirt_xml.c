@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keeper/libvirt_xml.h"
+#include "keeper/libvirt/xml.h"
 
 static char name[] = "www.example.org", image_path[] = "/images/<a>&'b'.elf", ramdisk[] = "/r",
             lan_name[] = "lan", bridge[] = "br0", template_path[] = "/d.xml";

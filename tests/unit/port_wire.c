@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "common/conduit.h"
+#include "common/siphash.h"
 #include "hold/checksum.h"
 #include "hold/packet.h"
-#include "common/siphash.h"
 #include "hold/table.h"
 #include "hold/unreachable.h"
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "keeper/xl_file.h"
+#include "keeper/xen/xl_file.h"
 
 struct problems {
     char text[4096];

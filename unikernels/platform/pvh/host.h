@@ -33,8 +33,8 @@ struct host {
     void (*power_off)(enum power_off reason);
 };
 
-/* The machine's: a PC's (pc.c), if nobody finds out otherwise. It is not a constant, so that a machine
- * can end that cannot read its constants. */
+/* The machine's: a PC's (pc.c), if nobody finds out otherwise. It is not a constant, so that a
+ * machine can end that cannot read its constants. */
 extern struct host host;
 
 #endif
