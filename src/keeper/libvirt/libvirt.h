@@ -1,18 +1,18 @@
 /* The libvirt backend as its own files see it:
  *
- *   libvirt.c             what the keeper asks of the backend
- *   libvirt_loop.c        libvirt's event loop on the keeper's
- *   libvirt_work.c        threads for calls that block
- *   libvirt_connection.c  opening and losing connections; what they tell of domains
- *   libvirt_domain.c      the life of one domain: what is wanted of it, and what it does
- *   libvirt_call.c        libvirt's calls about one domain
- *   libvirt_launch.c      making a domain: record, console, description
- *   libvirt_xml.c         the description of a domain
- *   libvirt_console.c     what a domain prints
- *   libvirt_ready.c       when a domain is ready
- *   libvirt_saved.c       domains that are suspended to disk
- *   libvirt_adopt.c       the domains that an earlier keeper left, and those that others started
- *   libvirt_spare.c       prewarmed domains
+ *   libvirt.c     what the keeper asks of the backend
+ *   loop.c        libvirt's event loop on the keeper's
+ *   work.c        threads for calls that block
+ *   connection.c  opening and losing connections; what they tell of domains
+ *   domain.c      the life of one domain: what is wanted of it, and what it does
+ *   call.c        libvirt's calls about one domain
+ *   launch.c      making a domain: record, console, description
+ *   xml.c         the description of a domain
+ *   console.c     what a domain prints
+ *   ready.c       when a domain is ready
+ *   saved.c       domains that are suspended to disk
+ *   adopt.c       the domains that an earlier keeper left, and those that others started
+ *   spare.c       prewarmed domains
  */
 #ifndef JITSU_KEEPER_LIBVIRT_LIBVIRT_H
 #define JITSU_KEEPER_LIBVIRT_LIBVIRT_H
@@ -137,7 +137,7 @@ struct libvirt {
     unsigned spare_failures; /* in a row */
 };
 
-/* --- libvirt_connection.c --- */
+/* --- connection.c --- */
 
 /* The connection of that URI, which is opened if it is new. NULL with the reason. */
 struct libvirt_connection *libvirt_connection_get(struct libvirt *libvirt, const char *uri,
@@ -162,7 +162,7 @@ void libvirt_connection_forget(struct libvirt_domain *domain);
 /* Ends it, with the domains that are still in its list, which run on. */
 void libvirt_connection_free(struct libvirt_connection *connection);
 
-/* --- libvirt_domain.c --- */
+/* --- domain.c --- */
 
 struct libvirt_domain *libvirt_domain_new(struct libvirt_connection *connection,
                                           const char *service);
@@ -200,7 +200,7 @@ void libvirt_domain_spawned(struct libvirt_domain *domain);
 /* Writes its record, from its machine. */
 void libvirt_domain_remember(struct libvirt_domain *domain);
 
-/* --- libvirt_call.c --- */
+/* --- call.c --- */
 
 enum libvirt_call_kind {
     CALL_MAKE,  /* a transient domain of `xml` */
@@ -241,7 +241,7 @@ struct libvirt_call {
 /* Begins it; libvirt_domain_called() tells of its end. The connection is up. */
 void libvirt_call_begin(struct libvirt_domain *domain, enum libvirt_call_kind kind);
 
-/* --- libvirt_launch.c --- */
+/* --- launch.c --- */
 
 /* Makes what a new domain of `service` needs, up to its description. NULL with the reason. */
 struct libvirt_domain *libvirt_launch(struct libvirt_connection *connection,
@@ -253,14 +253,14 @@ struct libvirt_domain *libvirt_launch_existing(struct libvirt_connection *connec
                                                const struct config_service *service,
                                                struct error *error);
 
-/* --- libvirt_console.c --- */
+/* --- console.c --- */
 
 /* Makes the socket that the domain connects to; its path goes to `path`. */
 int libvirt_console_listen(struct libvirt_domain *domain, char *path, size_t size,
                            struct error *error);
 void libvirt_console_close(struct libvirt_domain *domain);
 
-/* --- libvirt_saved.c --- */
+/* --- saved.c --- */
 
 /* Where a domain that jitsud has made is saved to; "": libvirt manages that, as the domain exists
  * without us. */
@@ -269,7 +269,7 @@ void libvirt_saved_path(const struct libvirt_domain *domain, char *path, size_t 
 /* The directory of saved domains. Returns 0, or -1 with the reason. */
 int libvirt_saved_open(const struct keeper *keeper, struct error *error);
 
-/* --- libvirt_ready.c --- */
+/* --- ready.c --- */
 
 int libvirt_ready_choose(struct libvirt_domain *domain, const struct config_service *service,
                          struct error *error);
@@ -280,7 +280,7 @@ void libvirt_ready_console(struct libvirt_domain *domain, enum console_event eve
 void libvirt_ready_seen(struct libvirt_domain *domain);
 void libvirt_ready_end(struct libvirt_domain *domain);
 
-/* --- libvirt_adopt.c --- */
+/* --- adopt.c --- */
 
 /* Takes over what the records of an earlier keeper tell of. */
 int libvirt_adopt_all(struct libvirt *libvirt, struct error *error);
@@ -295,7 +295,7 @@ void libvirt_adopt_stranger(struct libvirt_connection *connection, virDomainPtr 
 /* Finds out which domains of each connection services have. -1: memory is exhausted. */
 int libvirt_existing_configure(struct libvirt *libvirt, const struct config *config);
 
-/* --- libvirt_spare.c --- */
+/* --- spare.c --- */
 
 /* A spare of that service, no longer one, which is to be resumed; NULL: there is none. */
 struct libvirt_domain *libvirt_spare_take(struct libvirt_connection *connection,

@@ -105,7 +105,7 @@ void xen_domain_running(struct xen_domain *domain);
 /* It takes traffic. */
 void xen_domain_ready(struct xen_domain *domain);
 
-/* --- xen_domain.c: a domain, and what is done with it one after the other --- */
+/* --- domain.c: a domain, and what is done with it one after the other --- */
 
 /* A domain for `service` with the record directory `directory_name`, not made yet. NULL with the
  * reason. */
@@ -145,13 +145,13 @@ const char *xen_domain_name(const struct xen_domain *domain);
 /* Frees what is known of it, once no thread works on it; the domain itself and its record stay. */
 void xen_domain_free(struct xen_domain *domain);
 
-/* --- xen_config.c --- */
+/* --- config.c --- */
 
 /* Fills in what `domain` is made from: of `service`, or of its xl.cfg. -1 with the reason. */
 int xen_config_make(struct xen_domain *domain, const struct config_service *service,
                     struct error *error);
 
-/* --- xen_operations.c: work of threads --- */
+/* --- operations.c: work of threads --- */
 
 void xen_work_create(struct xen_job *job, struct xen_tools *tools);
 void xen_work_unpause(struct xen_job *job, struct xen_tools *tools);
@@ -160,7 +160,7 @@ void xen_work_save(struct xen_job *job, struct xen_tools *tools);
 void xen_work_restore(struct xen_job *job, struct xen_tools *tools);
 void xen_work_destroy(struct xen_job *job, struct xen_tools *tools);
 
-/* --- xen_console.c --- */
+/* --- console.c --- */
 
 /* Begins to read what it prints. */
 void xen_console_open(struct xen_domain *domain);
@@ -169,7 +169,7 @@ void xen_console_open(struct xen_domain *domain);
 void xen_console_drain(struct xen_domain *domain);
 void xen_console_close(struct xen_domain *domain);
 
-/* --- xen_ready.c --- */
+/* --- ready.c --- */
 
 /* Chooses the rule. -1 with the reason if there is none that fits. */
 int xen_ready_choose(struct xen_domain *domain, const struct config_service *service,
@@ -182,7 +182,7 @@ void xen_ready_console(struct xen_domain *domain, enum console_event event);
 void xen_ready_seen(struct xen_domain *domain);
 void xen_ready_end(struct xen_domain *domain);
 
-/* --- xen_spare.c --- */
+/* --- spare.c --- */
 
 /* A spare of that service, taken out of the list; NULL: none. Those that have become out of date
  * are ended. */
@@ -199,12 +199,12 @@ void xen_spare_ended(struct xen_domain *domain);
 /* Finds out who of `config` wants spares, and ends those there are. -1: memory is exhausted. */
 int xen_spare_configure(struct xen *xen, const struct config *config);
 
-/* --- xen_adopt.c --- */
+/* --- adopt.c --- */
 
 /* Adopts what an earlier keeper left, or ends it. -1 with the reason. */
 int xen_take_over(struct xen *xen, struct error *error);
 
-/* --- xen_saved.c: the files of suspended machines --- */
+/* --- saved.c: the files of suspended machines --- */
 
 /* Opens state-directory/xen, which must be its own user's alone. -1 with the reason. */
 int xen_saved_open(const char *state_directory, struct error *error);
