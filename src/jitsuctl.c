@@ -71,8 +71,8 @@ static void print_help(void)
          "\n"
          "Commands:");
     for (size_t i = 0; i < SUBCOMMANDS; i++)
-        printf("  %s %s\n        %s\n", subcommands[i].name, subcommands[i].synopsis,
-               subcommands[i].purpose);
+        printf("  %s%s%s\n        %s\n", subcommands[i].name, subcommands[i].synopsis[0] ? " " : "",
+               subcommands[i].synopsis, subcommands[i].purpose);
     puts("\n"
          "Options:\n"
          "  -s, --socket SOCKET  jitsud's control socket (default: $JITSU_SOCKET, else\n"
