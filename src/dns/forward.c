@@ -348,12 +348,20 @@ static void forget(struct inquiry *inquiry, const struct tcp_connection *connect
     }
 }
 
-/* An inquiry that nobody waits for any more ends by itself. */
+/* What nobody waits for any more ends: nothing would bound how many sockets are open for such. */
 void forwarder_forget(struct forwarder *forwarder, const struct tcp_connection *connection)
 {
     for (size_t i = 0; i < BUCKETS && forwarder->waiting > 0; i++)
-        for (struct inquiry *inquiry = forwarder->buckets[i]; inquiry; inquiry = inquiry->next)
+        for (struct inquiry **link = &forwarder->buckets[i]; *link;) {
+            struct inquiry *inquiry = *link;
             forget(inquiry, connection);
+            if (inquiry->waiting) {
+                link = &inquiry->next;
+                continue;
+            }
+            *link = inquiry->next;
+            inquiry_free(inquiry);
+        }
 }
 
 void forwarder_free(struct forwarder *forwarder)

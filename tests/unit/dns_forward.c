@@ -257,6 +257,25 @@ static void a_connection_that_ends_forgets_its_queries(void **state)
     close(client);
 }
 
+static void what_nobody_waits_for_any_more_is_not_asked_on(void **state)
+{
+    (void)state;
+    serve(&serving, "127.0.0.1", 1);
+    int client = client_open(&serving, "127.0.0.1", SOCK_STREAM);
+    client_write(client, 8, "www.example.com", A);
+    upstream_receive(&upstreams[0]);
+    struct linger reset = {.l_onoff = 1};
+    setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close(client);
+    client = udp_client();
+    assert_silence(client); /* the reset has come before */
+    client_ask(client, 9, "www.example.com", A);
+    struct received query = upstream_receive(&upstreams[0]); /* a second one */
+    upstream_answer(&upstreams[0], &query, 0);
+    assert_answered(client, 9);
+    close(client);
+}
+
 static void an_upstream_may_have_an_ipv6_address(void **state)
 {
     static uint8_t packet[UINT16_MAX];
@@ -566,6 +585,7 @@ int main(void)
         TEST(a_client_without_edns_gets_none),
         TEST(a_cut_answer_is_fetched_over_tcp),
         TEST(a_connection_that_ends_forgets_its_queries),
+        TEST(what_nobody_waits_for_any_more_is_not_asked_on),
         TEST(an_upstream_may_have_an_ipv6_address),
         TEST(only_an_answer_to_our_query_counts),
         TEST(after_many_guesses_it_asks_over_tcp),
