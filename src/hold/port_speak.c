@@ -166,6 +166,14 @@ void port_speak_segment(struct port_service *service, struct mac client_mac,
         send_as_self(service->port, &draft);
 }
 
+/* A suspended machine keeps its connections, and answers for them when it resumes. */
+static bool is_left_to_machine(const struct port_service *service, const struct packet *packet)
+{
+    bool keeps =
+        service->state == PORT_SUSPENDED || (service->state == PORT_STARTING && service->resumes);
+    return keeps && packet->kind == PACKET_TCP && !tcp_is_opening(&packet->tcp);
+}
+
 void port_reject(struct port_service *service, const struct packet *packet)
 {
     struct draft draft;
@@ -173,7 +181,7 @@ void port_reject(struct port_service *service, const struct packet *packet)
     struct ip_packet back = {.source = packet->ip.destination, .destination = packet->ip.source};
 
     if (!packet_is_ip(packet) || ip_is_unspecified(&packet->ip.source) ||
-        ip_is_multicast(&packet->ip.destination))
+        ip_is_multicast(&packet->ip.destination) || is_left_to_machine(service, packet))
         return;
     if (packet->kind == PACKET_TCP) {
         if (!tcp_reset_for(&packet->tcp, &reset))
