@@ -46,7 +46,8 @@ struct port_callbacks {
 /* The memory for what all ports together hold: frames, accepted connections and their data, with
  * what it takes to keep them. Held frames, the oldest first, give way to whatever comes; what a
  * client sends to a connection that has no room is not acknowledged, so that it comes again. A
- * quarter of all is for frames only. */
+ * quarter of all is for frames only; an eighth at most is for remembering whom to tell that their
+ * machine is gone. */
 struct port_memory;
 
 struct port_limits {
@@ -161,7 +162,8 @@ void port_service_suspended(struct port_service *service);
 void port_service_fail(struct port_service *service);
 
 /* While not ready, answers like port_service_fail() at once, and what is held already too; or holds
- * again: for a service that is backing off or over the limits. */
+ * again: for a service that is backing off or over the limits. The connections of a machine that is
+ * suspended are not reset. */
 void port_service_refuse(struct port_service *service, bool refuse);
 
 /* Does a client wait for the machine? */

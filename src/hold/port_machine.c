@@ -179,13 +179,20 @@ static void want_for_connections(struct port_service *service)
         frame->purpose = PURPOSE_SUMMONS;
 }
 
+/* Has it connections, or had them until now? */
+static bool has_been_there(const struct port_service *service)
+{
+    return service->state != PORT_OFF && (service->state != PORT_STARTING || service->resumes);
+}
+
 void port_machine_off(struct port_service *service, enum port_state state)
 {
+    bool was_there = has_been_there(service);
     enter(service, state);
     if (state == PORT_SUSPENDED)
         want_for_connections(service);
     port_announce(service);
-    if (state == PORT_OFF)
+    if (state == PORT_OFF && was_there)
         port_served_tell(service);
     if (port_service_is_wanted(service)) {
         service->want_due = true;

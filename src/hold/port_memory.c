@@ -7,6 +7,7 @@
 #define ALLOCATION_COST 32u
 
 #define FRAMES_SHARE 4 /* one in so many bytes is for frames only */
+#define SERVED_SHARE 8 /* one in so many at most is for remembering clients */
 
 struct port_memory *port_memory_new(const struct port_limits *limits)
 {
@@ -61,11 +62,30 @@ void port_memory_give_of_connection(struct port_service *service, size_t bytes)
     port_memory_give(service, bytes);
 }
 
+void port_memory_take_for_served(struct port_service *service, size_t bytes)
+{
+    service->port->memory->served_bytes += bytes;
+    port_memory_take(service, bytes);
+}
+
+void port_memory_give_of_served(struct port_service *service, size_t bytes)
+{
+    service->port->memory->served_bytes -= bytes;
+    port_memory_give(service, bytes);
+}
+
 /* --- who gives way --- */
 
 static bool has_room(const struct port_memory *memory, size_t bytes)
 {
     return memory->bytes + bytes <= memory->limits.bytes;
+}
+
+/* In what frames cannot be made to give back. */
+static bool leaves_frames_share(const struct port_memory *memory, size_t bytes)
+{
+    size_t most = memory->limits.bytes - memory->limits.bytes / FRAMES_SHARE;
+    return memory->connection_bytes + memory->served_bytes + bytes <= most;
 }
 
 static bool has_share(const struct port_service *service, size_t bytes, size_t frames)
@@ -88,9 +108,12 @@ static bool make_room(struct port_service *service, size_t bytes, size_t frames)
     return has_room(memory, bytes);
 }
 
-bool port_memory_is_free(const struct port_service *service, size_t bytes)
+bool port_memory_for_served(const struct port_service *service, size_t bytes)
 {
-    return has_share(service, bytes, 0) && has_room(service->port->memory, bytes);
+    const struct port_memory *memory = service->port->memory;
+    return memory->served_bytes + bytes <= memory->limits.bytes / SERVED_SHARE &&
+           leaves_frames_share(memory, bytes) && has_share(service, bytes, 0) &&
+           has_room(memory, bytes);
 }
 
 bool port_memory_for_frame(struct port_service *service, size_t length)
@@ -100,9 +123,7 @@ bool port_memory_for_frame(struct port_service *service, size_t length)
 
 bool port_memory_for_connection(struct port_service *service, size_t bytes)
 {
-    const struct port_memory *memory = service->port->memory;
-    size_t most = memory->limits.bytes - memory->limits.bytes / FRAMES_SHARE;
-    return memory->connection_bytes + bytes <= most && make_room(service, bytes, 0);
+    return leaves_frames_share(service->port->memory, bytes) && make_room(service, bytes, 0);
 }
 
 void port_memory_limit(struct port_memory *memory, const struct port_limits *limits)

@@ -168,7 +168,7 @@ struct port_service {
 
 struct port_memory {
     struct port_limits limits;
-    size_t bytes, connection_bytes, half_open;
+    size_t bytes, connection_bytes, served_bytes, half_open;
     struct held_frame_queue frames; /* of all ports, oldest first */
     struct held_frame *first_real;  /* as a service's */
 };
@@ -221,8 +221,8 @@ bool port_memory_for_frame(struct port_service *service, size_t length);
 /* Room for so many bytes more of connections, likewise. */
 bool port_memory_for_connection(struct port_service *service, size_t bytes);
 
-/* Is there room for so many bytes more without that anybody gives way? */
-bool port_memory_is_free(const struct port_service *service, size_t bytes);
+/* Room for remembering clients in so many bytes more? Nobody gives way to that. */
+bool port_memory_for_served(const struct port_service *service, size_t bytes);
 
 /* What a frame of that length takes, and a connection without data. */
 size_t port_memory_of_frame(size_t length);
@@ -233,6 +233,8 @@ void port_memory_take(struct port_service *service, size_t bytes);
 void port_memory_give(struct port_service *service, size_t bytes);
 void port_memory_take_for_connection(struct port_service *service, size_t bytes);
 void port_memory_give_of_connection(struct port_service *service, size_t bytes);
+void port_memory_take_for_served(struct port_service *service, size_t bytes);
+void port_memory_give_of_served(struct port_service *service, size_t bytes);
 
 /* --- port_receive.c --- */
 

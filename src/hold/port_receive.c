@@ -152,25 +152,28 @@ static bool accepts(const struct port_service *service)
            (service->state == PORT_OFF || (service->state == PORT_STARTING && !service->resumes));
 }
 
-static void open_connection(struct port_service *service, const struct packet *packet)
+/* Returns false if the segment opens none, nor answers a cookie. */
+static bool open_connection(struct port_service *service, const struct packet *packet,
+                            enum port_purpose purpose)
 {
-    const struct port *port = service->port;
-    struct endpoint client = packet_source(packet);
+    if (purpose != PURPOSE_SUMMONS)
+        return purpose == PURPOSE_STALE && port_handshake_restore(service, packet);
     port_handshake_open(service, packet);
-    if (service->state == PORT_OFF)
-        port->callbacks.wanted(service->owner, &client, packet_destination_port(packet), port->now);
+    return true;
 }
 
 /* Returns whether the segment is one of the connections that the port accepts itself. */
 static bool receive_segment(struct port_service *service, const struct packet *packet,
                             enum port_purpose purpose)
 {
-    if (packet->kind != PACKET_TCP || packet->ip.is_fragment || !accepts(service))
+    const struct port *port = service->port;
+    if (packet->kind != PACKET_TCP || packet->ip.is_fragment || !accepts(service) ||
+        !open_connection(service, packet, purpose))
         return false;
-    if (purpose == PURPOSE_SUMMONS)
-        open_connection(service, packet);
-    return purpose == PURPOSE_SUMMONS ||
-           (purpose == PURPOSE_STALE && port_handshake_restore(service, packet));
+    struct endpoint client = packet_source(packet);
+    if (service->state == PORT_OFF)
+        port->callbacks.wanted(service->owner, &client, packet_destination_port(packet), port->now);
+    return true;
 }
 
 /* While it is off, each such segment is rejected. */
@@ -199,10 +202,12 @@ static void receive_for(struct port_service *service, const struct packet *packe
         service->last_use = service->port->now;
     if (service->location == LOCATION_UNKNOWN && purpose > PURPOSE_UNWELCOME)
         draw_clients(service);
-    if ((service->refuse && purpose != PURPOSE_NONE) || is_of_earlier_machine(service, packet))
+    if (service->refuse && purpose != PURPOSE_NONE)
         port_reject(service, packet);
     else if (receive_segment(service, packet, purpose))
         return;
+    else if (is_of_earlier_machine(service, packet))
+        port_reject(service, packet);
     else if (service->state == PORT_OFF || service->state == PORT_SUSPENDED)
         receive_absent(service, packet, purpose);
     else

@@ -20,14 +20,14 @@ static void grow(struct port_service *service)
     struct served_clients *served = &service->served;
     size_t capacity = served->capacity ? 2 * served->capacity : COUNT_FIRST;
     size_t more = (capacity - served->capacity) * sizeof *served->list;
-    if (capacity > COUNT_MOST || !port_memory_is_free(service, more))
+    if (capacity > COUNT_MOST || !port_memory_for_served(service, more))
         return;
     struct served_client *list = reallocarray(served->list, capacity, sizeof *list);
     if (!list)
         return;
     served->list = list;
     served->capacity = capacity;
-    port_memory_take(service, more);
+    port_memory_take_for_served(service, more);
 }
 
 /* NULL: there is none. */
@@ -53,7 +53,7 @@ void port_served_add(struct port_service *service, struct mac mac, uint64_t conn
 void port_served_forget(struct port_service *service)
 {
     struct served_clients *served = &service->served;
-    port_memory_give(service, served->capacity * sizeof *served->list);
+    port_memory_give_of_served(service, served->capacity * sizeof *served->list);
     free(served->list);
     *served = (struct served_clients){0};
 }

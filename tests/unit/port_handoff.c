@@ -553,6 +553,57 @@ static void a_machine_that_resumes_takes_new_connections_itself(void **state)
 
 /* --- floods --- */
 
+/* Returns what it sends next, by the cookie that it has got. */
+static struct tcp_segment begin_with_cookie(struct world *world)
+{
+    struct port_limits limits = WORLD_LIMITS;
+    limits.half_open = 0;
+    world_limit(world, &limits);
+    client_opens(world, 1000, 80, ISN);
+    uint32_t next = expect_segment(world, 1000, TCP_SYN | TCP_ACK)->tcp.sequence + 1;
+    return (struct tcp_segment){.source_port = 1000,
+                                .destination_port = 80,
+                                .sequence = DATA,
+                                .acknowledgement = next,
+                                .flags = TCP_ACK,
+                                .window = 1000,
+                                .data = (const uint8_t *)"GET",
+                                .data_length = 3};
+}
+
+static void a_cookie_that_comes_back_wants_the_machine(void **state)
+{
+    struct world *world = *state;
+    begin(world);
+    struct tcp_segment segment = begin_with_cookie(world);
+    port_service_starting(world->service);
+    port_service_fail(world->service); /* it knows of nobody who waits */
+    expect_announcement(world);
+    unsigned wanted = world->wanted;
+    client_segment(world, &world_to_machine4, &segment);
+    expect_acknowledged(world, 1000, segment.acknowledgement, 3);
+    assert_int_equal(world->wanted, wanted + 1);
+    assert_int_equal(world->wanted_by.port, 1000);
+}
+
+static void a_cookie_is_good_where_an_earlier_machine_had_a_connection(void **state)
+{
+    struct world *world = *state;
+    begin(world);
+    client_connects(world, 1000);
+    port_service_starting(world->service);
+    machine_hello(world);
+    machine_takes(world, machine_is_offered(world).id, CONDUIT_DONE);
+    machine_hears(world, CONDUIT_SETTLED);
+    port_service_gone(world->service);
+    expect_announcement(world);
+    expect_segment(world, 1000, TCP_ACK);
+    struct tcp_segment segment = begin_with_cookie(world);
+    port_service_starting(world->service);
+    client_segment(world, &world_to_machine4, &segment);
+    expect_acknowledged(world, 1000, segment.acknowledgement, 3);
+}
+
 static void past_the_limit_there_are_cookies(void **state)
 {
     struct world *world = *state;
@@ -720,6 +771,8 @@ int main(void)
         TEST(a_machine_that_cannot_take_any_has_them_reset),
         TEST(a_machine_that_resumes_takes_new_connections_itself),
         TEST(past_the_limit_there_are_cookies),
+        TEST(a_cookie_that_comes_back_wants_the_machine),
+        TEST(a_cookie_is_good_where_an_earlier_machine_had_a_connection),
         TEST(forged_and_old_cookies_are_reset),
         TEST(connections_are_limited),
         TEST(of_one_service_not_all_may_be_half_open),

@@ -166,6 +166,64 @@ static void suspended_machines_keep_their_clients(void **state)
     expect_segment(world, 1000, TCP_RST);
 }
 
+/* The machine may not resume just now; but it will. */
+static void connections_of_suspended_machines_are_not_reset_when_others_are_refused(void **state)
+{
+    struct world *world = *state;
+    begin_handoff(world);
+    hand_over(world, 1000);
+    port_service_suspended(world->service);
+    expect_announcement(world);
+    client_segment_of(world, 1000, TCP_ACK, 100, 200);
+    client_opens(world, 1001, 80, 7);
+    port_service_refuse(world->service, true);
+    expect_segment(world, 1001, TCP_RST | TCP_ACK);
+    client_segment_of(world, 1000, TCP_ACK, 100, 200);
+    world_silence(world);
+    port_service_refuse(world->service, false);
+    unsigned wanted = world->wanted;
+    client_segment_of(world, 1000, TCP_ACK, 100, 200);
+    assert_int_equal(world->wanted, wanted + 1);
+}
+
+static void failing_again_does_not_tell_again(void **state)
+{
+    struct world *world = *state;
+    begin_handoff(world);
+    hand_over(world, 1000);
+    port_service_gone(world->service);
+    expect_announcement(world);
+    expect_segment(world, 1000, TCP_ACK);
+    port_service_starting(world->service);
+    port_service_fail(world->service);
+    expect_announcement(world);
+    port_service_fail(world->service);
+    expect_announcement(world);
+    expect_reset_after_answer(world, 1000);
+}
+
+/* However many there are, and whether or not they are remembered. */
+static void the_memory_for_clients_leaves_room_for_what_is_held(void **state)
+{
+    struct world *world = *state;
+    struct port_limits limits = WORLD_LIMITS;
+    limits.bytes = limits.bytes_per_service = 40000;
+    world_limit(world, &limits);
+    begin_delay(world);
+    port_service_starting(world->service);
+    port_service_ready(world->service);
+    expect_question(world);
+    for (uint16_t port = 1000; port < 2000; port++) {
+        world->service->location = LOCATION_PORT;
+        client_opens(world, port, 80, 7);
+        machine_answers(world);
+        expect_opening(world, port);
+    }
+    assert_in_range(world_statistics(world).bytes, 1, limits.bytes / 8);
+    port_service_free(world->service);
+    world->service = NULL;
+}
+
 static void the_latest_of_too_many_are_told(void **state)
 {
     struct world *world = *state;
@@ -199,6 +257,9 @@ int main(void)
         TEST(who_has_ended_is_not_told),
         TEST(of_a_machine_that_is_stopped_only_those_who_are_known_to_wait_are_told),
         TEST(suspended_machines_keep_their_clients),
+        TEST(connections_of_suspended_machines_are_not_reset_when_others_are_refused),
+        TEST(failing_again_does_not_tell_again),
+        TEST(the_memory_for_clients_leaves_room_for_what_is_held),
         TEST(the_latest_of_too_many_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
