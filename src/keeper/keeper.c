@@ -172,6 +172,7 @@ static void take_reload(struct keeper *keeper, const struct message *message)
         return;
     }
     bridges_prepare(keeper->bridges, config);
+    bridge_watch_follow(keeper->bridge_watch, config);
     backends_reload(keeper, config);
     config_free(keeper->own_config);
     keeper->config = keeper->own_config = config;
