@@ -51,7 +51,8 @@ int libvirt_ready_choose(struct libvirt_domain *domain, const struct config_serv
 static void fulfil(struct libvirt_domain *domain)
 {
     struct machine *machine = domain->machine;
-    if (!machine || machine->ready)
+    /* While it is being stopped the timer is that of its shutdown. */
+    if (!machine || machine->ready || machine->stopping)
         return;
     libvirt_ready_end(domain);
     keeper_machine_ready(machine, clock_now());

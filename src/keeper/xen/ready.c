@@ -30,7 +30,7 @@ int xen_ready_choose(struct xen_domain *domain, const struct config_service *ser
 
 static void fulfil(struct xen_domain *domain)
 {
-    if (!domain->machine || domain->machine->ready)
+    if (!domain->machine || domain->machine->ready || domain->machine->stopping)
         return;
     xen_ready_end(domain);
     xen_domain_ready(domain);
@@ -57,10 +57,16 @@ static void key_changed(void *argument)
         fulfil(domain);
 }
 
+static void end_watch(struct xen_domain *domain)
+{
+    xen_store_unwatch(domain->ready_watch);
+    domain->ready_watch = NULL;
+}
+
 static void watch(struct xen_domain *domain, const char *path, xen_store_function *changed)
 {
     struct error error;
-    xen_store_unwatch(domain->ready_watch);
+    end_watch(domain);
     domain->ready_watch = xen_store_watch(domain->xen->store, path, changed, domain, &error);
     if (!domain->ready_watch)
         xen_domain_condemn(domain, "when it is ready cannot be seen: %s", error.text);
@@ -90,7 +96,7 @@ static void vif_changed(void *argument)
     xen_store_read(domain->xen->store, path, value);
     if (strcmp(value, CONNECTED) != 0)
         return;
-    xen_ready_end(domain);
+    end_watch(domain); /* the timer may be that of its shutdown */
     xen_domain_ready(domain);
 }
 
@@ -117,8 +123,7 @@ void xen_ready_seen(struct xen_domain *domain)
 
 void xen_ready_end(struct xen_domain *domain)
 {
-    xen_store_unwatch(domain->ready_watch);
-    domain->ready_watch = NULL;
+    end_watch(domain);
     if (domain->timer && domain->rule == CONFIG_READY_AFTER)
         event_del(domain->timer);
 }
