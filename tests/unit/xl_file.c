@@ -116,6 +116,15 @@ static void all_errors_are_told_in_one_go(void **state)
         "a.cfg:10: name is 'a/b'; expected one without a slash\n");
 }
 
+/* By its UUID a later jitsud finds a domain again, and zeroes are dom0's. */
+static void the_uuid_of_dom0_is_refused(void **state)
+{
+    (void)state;
+    assert_refused("kernel='/k'\nmemory=16\nuuid='00000000-0000-0000-0000-000000000000'\n",
+                   "a.cfg:3: uuid is '00000000-0000-0000-0000-000000000000'; expected one such as "
+                   "\"7a3f2c1e-0b52-4a80-9f4e-1d2c3b4a5968\"\n");
+}
+
 static void what_is_missing_is_named(void **state)
 {
     (void)state;
@@ -200,6 +209,7 @@ int main(void)
         cmocka_unit_test(every_setting_is_read),
         cmocka_unit_test(little_is_needed),
         cmocka_unit_test(all_errors_are_told_in_one_go),
+        cmocka_unit_test(the_uuid_of_dom0_is_refused),
         cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(a_vif_is_what_jitsud_makes_of_it),
         cmocka_unit_test(disks_are_whole),

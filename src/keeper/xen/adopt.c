@@ -18,10 +18,11 @@ struct listing {
     int count;
 };
 
+/* Never dom0, whose UUID is that of none: zeroes. */
 static const libxl_dominfo *find_domain(const struct listing *listing, const libxl_uuid *uuid)
 {
     for (int i = 0; i < listing->count; i++)
-        if (libxl_uuid_compare(&listing->list[i].uuid, uuid) == 0)
+        if (listing->list[i].domid != 0 && libxl_uuid_compare(&listing->list[i].uuid, uuid) == 0)
             return &listing->list[i];
     return NULL;
 }

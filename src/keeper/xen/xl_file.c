@@ -174,7 +174,8 @@ static void take_uuid(struct reading *reading)
     const char *text = text_of(reading, "uuid");
     if (!text)
         return;
-    if (libxl_uuid_from_string(&reading->file->uuid, text) == 0)
+    if (libxl_uuid_from_string(&reading->file->uuid, text) == 0 &&
+        !libxl_uuid_is_nil(&reading->file->uuid))
         reading->file->has_uuid = true;
     else
         problem(reading, line_of(reading, "uuid"),
