@@ -172,10 +172,21 @@ static void resume(struct libvirt_domain *domain)
     libvirt_call_begin(domain, CALL_RESUME);
 }
 
+static void restore(struct libvirt_domain *domain)
+{
+    struct error error;
+    if (domain->existing || libvirt_saved_open(domain->connection->libvirt->keeper, &error) == 0) {
+        libvirt_call_begin(domain, CALL_RESTORE);
+        return;
+    }
+    log_warning("%s: %s; it is lost", domain->service, error.text);
+    report_end(domain, error.text);
+}
+
 static void step_to_running(struct libvirt_domain *domain)
 {
     if (domain->actual == ACTUAL_SAVED)
-        libvirt_call_begin(domain, CALL_RESTORE);
+        restore(domain);
     else if (domain->actual == ACTUAL_PAUSED)
         resume(domain);
     else
@@ -193,7 +204,7 @@ static void step_to_paused(struct libvirt_domain *domain)
 static void step_to_shut_down(struct libvirt_domain *domain)
 {
     if (domain->actual == ACTUAL_SAVED) {
-        libvirt_call_begin(domain, CALL_RESTORE); /* it must run to hear of it */
+        restore(domain); /* it must run to hear of it */
     } else if (domain->actual == ACTUAL_PAUSED) {
         resume(domain);
     } else if (!domain->asked_to_shut_down) {

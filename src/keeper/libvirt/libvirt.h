@@ -266,7 +266,8 @@ void libvirt_console_close(struct libvirt_domain *domain);
  * without us. */
 void libvirt_saved_path(const struct libvirt_domain *domain, char *path, size_t size);
 
-/* The directory of saved domains. Returns 0, or -1 with the reason. */
+/* Makes the directory of saved domains, which must be its own user's alone: to be asked before
+ * anything is read from there, too. Returns 0, or -1 with the reason. */
 int libvirt_saved_open(const struct keeper *keeper, struct error *error);
 
 /* --- ready.c --- */
