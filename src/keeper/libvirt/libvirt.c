@@ -155,11 +155,25 @@ static int libvirt_open(struct keeper *keeper, struct error *error)
     return is_used(keeper->config) ? configure(libvirt, keeper->config, error) : 0;
 }
 
+/* The old configuration is about to go: nothing of it may be kept. */
+static void forget_configuration(struct libvirt *libvirt)
+{
+    struct libvirt_connection *connection;
+    libvirt->prewarmed_count = 0;
+    SLIST_FOREACH(connection, &libvirt->connections, entry)
+    {
+        connection->existing_count = 0;
+    }
+}
+
 static void libvirt_reload(struct keeper *keeper, const struct config *config)
 {
     struct error error;
+    forget_configuration(keeper->libvirt);
     if (configure(keeper->libvirt, config, &error) != 0)
-        log_error("libvirt: %s; its connections are those of the old configuration", error.text);
+        log_error("libvirt: %s; nothing is prewarmed, and domains that somebody else starts are "
+                  "not noticed, until a reload works",
+                  error.text);
 }
 
 static void libvirt_settled(struct keeper *keeper)

@@ -380,8 +380,9 @@ static int qemu_open(struct keeper *keeper, struct error *error)
 
 static void qemu_reload(struct keeper *keeper, const struct config *config)
 {
+    keeper->qemu->prewarmed_count = 0; /* of the old configuration, which is about to go */
     if (spare_configure(keeper->qemu, config) != 0)
-        log_error("memory is exhausted: machines are prewarmed for the old configuration");
+        log_error("memory is exhausted: no machines are prewarmed until a reload works");
 }
 
 static void qemu_settled(struct keeper *keeper)

@@ -249,8 +249,9 @@ static int xen_open(struct keeper *keeper, struct error *error)
 static void xen_reload(struct keeper *keeper, const struct config *config)
 {
     open_saved(keeper->xen, config);
+    keeper->xen->prewarmed_count = 0; /* of the old configuration, which is about to go */
     if (xen_spare_configure(keeper->xen, config) != 0)
-        log_error("memory is exhausted: Xen machines are prewarmed for the old configuration");
+        log_error("memory is exhausted: no Xen machines are prewarmed until a reload works");
 }
 
 static void xen_settled(struct keeper *keeper)
