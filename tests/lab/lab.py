@@ -47,6 +47,14 @@ def need(*programs):
             skip(f"{program} is not installed")
 
 
+def need_backend(name):
+    """Skips if jitsud was built without that backend, which the original's command line tells without a file."""
+    service = {"libvirt": "dns=a.example,ip=127.0.0.1,name=a", "xen": "dns=a.example,ip=127.0.0.1,kernel=/k,nic=br0"}[name]
+    checked = subprocess.run([JITSUD, "--check", "-x", {"xen": "libxl"}.get(name, name), service], capture_output=True, text=True)
+    if f"was built without backend '{name}'" in checked.stderr:
+        skip(f"this jitsud was built without backend '{name}'")
+
+
 def free_port(address="127.0.0.1"):
     """A port of that address that is free for TCP and UDP just now."""
     while True:

@@ -68,5 +68,6 @@ def several_connections_stand_side_by_side():
 lab.Daemon.complete = staticmethod(lambda number, service: service)
 
 if __name__ == "__main__":
+    lab.need_backend("libvirt")
     lab.run(a_thousand_domains_are_found_started_and_stopped,
             several_connections_stand_side_by_side)

@@ -18,6 +18,7 @@ LOG = "/var/log/libvirt/libvirtd.log"
 
 def enter():
     """Runs this script again as root of namespaces of its own, prepared for a libvirtd."""
+    lab.need_backend("libvirt")
     if os.geteuid() != 0:
         lab.skip("libvirt attaches machines to bridges only as root")
     if not os.environ.get("JITSU_LIBVIRT_NAMESPACE"):

@@ -18,11 +18,6 @@ def check(daemon):
     return subprocess.run([lab.JITSUD, "-t", "-c", daemon.file], capture_output=True, text=True)
 
 
-def built():
-    with lab.Daemon(services=[{**XEN, "image": "wait.elf"}], networks=[LAN], start=False) as daemon:
-        return "was built without backend" not in check(daemon).stderr
-
-
 def a_check_warns_and_a_start_fails_with_the_reason():
     user = {"name": "user", "type": "user"}
     other = {"name": "other.lab.example", "network": "user", "image": lab.image("www.elf"), "ports": [8080]}
@@ -53,8 +48,7 @@ def the_errors_of_an_xl_file_are_those_of_the_configuration():
         assert checked.returncode == 1 and "memory is 17M, and 16M in jitsud.yaml" in checked.stderr, checked
 
 
-if not built():
-    lab.skip("this jitsud was built without backend xen")
+lab.need_backend("xen")
 if os.path.exists("/dev/xen/privcmd"):
     lab.skip("this is dom0 of a running Xen")
 lab.run(a_check_warns_and_a_start_fails_with_the_reason, the_errors_of_an_xl_file_are_those_of_the_configuration)

@@ -118,6 +118,37 @@ static void each_faulty_file_gives_exactly_its_faults(void **state)
     assert_true(count >= 30);
 }
 
+#ifndef HAVE_LIBVIRT
+static void a_service_of_libvirt_is_refused_where_it_is_not_built(void **state)
+{
+    (void)state;
+    static const char text[] = "zones: [{name: example.org}]\n"
+                               "services:\n"
+                               "- {name: a.example.org, address: 127.0.0.1, backend: libvirt, "
+                               "domain: legacy}\n";
+    char *found = parse(text, sizeof text - 1);
+    assert_string_equal(found, "memory.yaml:3:54: this jitsud was built without backend 'libvirt'; "
+                               "expected another one\n");
+    free(found);
+}
+#endif
+
+#ifndef HAVE_XEN
+static void a_service_of_xen_is_refused_where_it_is_not_built(void **state)
+{
+    (void)state;
+    static const char text[] = "networks: [{name: lan, type: bridge, bridge: br0, "
+                               "prefix: 10.0.0.0/24}]\n"
+                               "zones: [{name: example.org}]\n"
+                               "services:\n"
+                               "- {name: a.example.org, backend: xen, image: k}\n";
+    char *found = parse(text, sizeof text - 1);
+    assert_string_equal(found, "memory.yaml:4:34: this jitsud was built without backend 'xen'; "
+                               "expected another one\n");
+    free(found);
+}
+#endif
+
 static void a_file_that_is_not_there_is_reported(void **state)
 {
     (void)state;
@@ -250,6 +281,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_faulty_file_gives_exactly_its_faults),
+#ifndef HAVE_LIBVIRT
+        cmocka_unit_test(a_service_of_libvirt_is_refused_where_it_is_not_built),
+#endif
+#ifndef HAVE_XEN
+        cmocka_unit_test(a_service_of_xen_is_refused_where_it_is_not_built),
+#endif
         cmocka_unit_test(a_file_that_is_not_there_is_reported),
         cmocka_unit_test(a_directory_is_reported),
         cmocka_unit_test(a_file_without_permission_is_reported),

@@ -1,4 +1,6 @@
 /* Good files: every key is taken, every default is as jitsud.yaml(5) says. */
+#include "config.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -136,6 +138,7 @@ static void what_a_service_does_not_give_has_its_default(void **state)
     config_free(config);
 }
 
+#ifdef HAVE_LIBVIRT
 static void keys_of_libvirt_are_taken(void **state)
 {
     (void)state;
@@ -173,6 +176,7 @@ static void keys_of_libvirt_are_taken(void **state)
     assert_true(config_service_same_machine(disks, disks));
     config_free(config);
 }
+#endif
 
 static void each_key_of_server_and_limits_is_taken(void **state)
 {
@@ -602,7 +606,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_file_does_not_give_has_its_default),
         cmocka_unit_test(what_a_service_does_not_give_has_its_default),
+#ifdef HAVE_LIBVIRT
         cmocka_unit_test(keys_of_libvirt_are_taken),
+#endif
         cmocka_unit_test(each_key_of_server_and_limits_is_taken),
         cmocka_unit_test(forwarding_is_off_and_has_defaults),
         cmocka_unit_test(each_key_of_forward_is_taken),

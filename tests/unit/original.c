@@ -507,14 +507,30 @@ static void faults_name_the_argument_and_the_key(void **state)
                   "one; expected @xvdb, as disks are given to machines in their order\n");
 }
 
+#ifndef HAVE_LIBVIRT
+static void what_is_not_built_is_refused(void **state)
+{
+    (void)state;
+    static const char refused[] =
+        "-x: this jitsud was built without backend 'libvirt'; expected another one\n";
+    assert_faults("-x libvirt " SERVICE, refused);
+    assert_faults(SERVICE, refused); /* libvirt is the original's default */
+}
+#endif
+
 int main(void)
 {
-#ifndef HAVE_LIBVIRT
-    puts("skipped: built without libvirt, the original's own backend");
-    return 77;
-#endif
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest always[] = {
         cmocka_unit_test(services_or_a_backend_tell_the_originals_command_line),
+        cmocka_unit_test(our_own_backend_qemu_is_taken),
+        cmocka_unit_test(one_machine_without_a_bridge_is_on_the_user_network),
+        cmocka_unit_test(keys_of_libxl_are_taken),
+        cmocka_unit_test(what_is_no_text_is_refused),
+#ifndef HAVE_LIBVIRT
+        cmocka_unit_test(what_is_not_built_is_refused),
+#endif
+    };
+    const struct CMUnitTest with_libvirt[] = {
         cmocka_unit_test(our_long_options_go_with_it),
         cmocka_unit_test(without_options_all_is_as_the_original_had_it),
         cmocka_unit_test(each_option_is_taken),
@@ -523,13 +539,15 @@ int main(void)
         cmocka_unit_test(clients_of_the_forwarder_are_named),
         cmocka_unit_test(keys_of_libvirt_are_taken),
         cmocka_unit_test(a_domain_may_be_on_a_bridge),
-        cmocka_unit_test(our_own_backend_qemu_is_taken),
-        cmocka_unit_test(one_machine_without_a_bridge_is_on_the_user_network),
-        cmocka_unit_test(keys_of_libxl_are_taken),
         cmocka_unit_test(the_text_can_be_kept_as_a_file),
-        cmocka_unit_test(what_is_no_text_is_refused),
         cmocka_unit_test(faults_name_the_option),
         cmocka_unit_test(faults_name_the_argument_and_the_key),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(always, NULL, NULL);
+#ifdef HAVE_LIBVIRT
+    failed += cmocka_run_group_tests(with_libvirt, NULL, NULL);
+#else
+    (void)with_libvirt;
+#endif
+    return failed;
 }
