@@ -261,10 +261,12 @@ static bool finish_request(uint16_t id)
     return true;
 }
 
+/* Here and below, what the backend could still change is read once, and then looked at. */
 static void collect_sent(uint32_t count)
 {
     for (; count > 0; count--) {
-        struct xen_send_response response = send_slot(card.send.consumed++)->response;
+        struct xen_send_response response =
+            *(const volatile struct xen_send_response *)&send_slot(card.send.consumed++)->response;
         if (response.status == XEN_SEND_NULL)
             continue;
         if (response.id >= RING_ENTRIES || card.sendings[response.id].first == NO_SLOT)
@@ -306,7 +308,7 @@ static void collect_received(uint32_t count)
     for (; count > 0; count--) {
         uint32_t index = card.receive.consumed++;
         unsigned buffer = card.buffer_at[index % RING_ENTRIES];
-        union xen_receive_slot slot = *receive_slot(index);
+        union xen_receive_slot slot = *(const volatile union xen_receive_slot *)receive_slot(index);
         card.buffer_is_out[buffer] = true;
         if (card.in_extras) {
             card.in_extras = slot.extra.flags & XEN_EXTRA_MORE;

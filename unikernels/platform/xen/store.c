@@ -55,23 +55,34 @@ static void note_change(const struct store_answer *change)
     watches[token].is_set = true;
 }
 
+/* Takes bytes for the message under way. Returns how many. */
+static size_t take(void)
+{
+    uint32_t given = __atomic_load_n(&ring->answers_given, __ATOMIC_ACQUIRE);
+    uint32_t before = ring->answers_taken, taken = before;
+    size_t count = store_ring_take(ring->answers, sizeof ring->answers, &taken, given,
+                                   message.bytes + message.length, store_message_lacks(&message));
+
+    if (count == SIZE_MAX)
+        broken();
+    message.length += count;
+    __atomic_store_n(&ring->answers_taken, taken, __ATOMIC_RELEASE);
+    /* Xenstored waits if it has found the ring full before it could see this. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    given = __atomic_load_n(&ring->answers_given, __ATOMIC_RELAXED);
+    if (count > 0 && given - before >= sizeof ring->answers)
+        events_send(port);
+    return count;
+}
+
 /* Takes what has come, up to the end of a message. Returns whether there is an answer. */
 static bool receive(struct store_answer *answer)
 {
     for (;;) {
-        uint32_t given = __atomic_load_n(&ring->answers_given, __ATOMIC_ACQUIRE);
-        bool full = given - ring->answers_taken == sizeof ring->answers;
-        size_t count =
-            store_ring_take(ring->answers, sizeof ring->answers, &ring->answers_taken, given,
-                            message.bytes + message.length, store_message_lacks(&message));
-        if (count == SIZE_MAX)
-            broken();
-        message.length += count;
+        size_t count = take();
         enum store_progress progress = store_message_progress(&message);
         if (progress == STORE_BROKEN)
             broken();
-        if (full)
-            events_send(port);
         if (progress == STORE_PARTLY && count == 0)
             return false;
         if (progress == STORE_PARTLY)
