@@ -230,10 +230,13 @@ class Seen:
             yield f"the client had to send {'its SYN' if segment.flags & wire_log.SYN else 'a segment'} again"
         for _ in wire_log.repeated(self.from_machine):
             yield "the machine sent a segment again"
+        # A frame may cross with the machine's HELLO: what counts is from jitsud's answer to that.
         hello = next((frame.moment for frame in self.at_port if frame.conduit_type() == "HELLO"), None)
+        answered = next((frame.moment for frame in self.at_port
+                         if frame.conduit_type() and frame.is_outgoing and frame.moment > hello), hello)
         for frame in self.at_port:
             # It may only pass on what it has had before.
-            if frame.flow and frame.moment > hello and (frame.is_outgoing or frame.flow[1] == 80):
+            if frame.flow and frame.moment > answered and (frame.is_outgoing or frame.flow[1] == 80):
                 yield "jitsud is still in the way"
 
     def forget_frames(self):
