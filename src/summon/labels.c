@@ -22,6 +22,12 @@ struct label_question {
     char label[CONFIG_LABEL_MAX + 1];
 };
 
+/* Instances that no worker sees any more. */
+struct retired {
+    struct dns_host **hosts;
+    size_t count;
+};
+
 /* --- from the DNS workers --- */
 
 /* With the lock held. */
@@ -147,20 +153,29 @@ static enum dns_label_fate decide(struct service *service, const struct label_qu
     return DNS_LABEL_ADDED;
 }
 
-static void bury_retired(struct summoner *summoner)
+static struct retired take_retired(struct label_queue *queue)
 {
-    struct label_queue *queue = &summoner->labels;
     pthread_mutex_lock(&queue->lock);
-    struct dns_host **retired = queue->retired;
-    size_t count = queue->retired_count;
+    struct retired retired = {queue->retired, queue->retired_count};
     queue->retired = NULL;
     queue->retired_count = queue->retired_capacity = 0;
     pthread_mutex_unlock(&queue->lock);
-    if (count > 0)
+    return retired;
+}
+
+static void bury(struct retired retired)
+{
+    for (size_t i = 0; i < retired.count; i++)
+        instances_bury(retired.hosts[i]->owner);
+    free(retired.hosts);
+}
+
+static void bury_retired(struct summoner *summoner)
+{
+    struct retired retired = take_retired(&summoner->labels);
+    if (retired.count > 0)
         wants_run(summoner); /* those of the retired among them: there are no more to come */
-    for (size_t i = 0; i < count; i++)
-        instances_bury(retired[i]->owner);
-    free(retired);
+    bury(retired);
 }
 
 /* Before the keeper has said which machines it has, their places are not known: questions wait. */
@@ -246,7 +261,7 @@ void labels_free(struct summoner *summoner)
     struct label_question *question;
     if (!queue->last)
         return;
-    bury_retired(summoner);
+    bury(take_retired(queue)); /* and nothing is started for those who still want one */
     while ((question = take(queue)))
         free(question);
     if (queue->event)

@@ -245,6 +245,25 @@ static void somebody_who_wants_it_in_its_last_moment_gets_it_at_its_addresses(vo
     assert_true(address_equal(&instance("a")->config->addresses[0], &address));
 }
 
+/* The DNS server is gone by then, and the keeper hears no more of us. */
+static void what_is_wanted_at_the_very_end_starts_nothing(void **state)
+{
+    (void)state;
+    summon(4);
+    bring_up_instance("a");
+    stop("a");
+    struct dns_host *host = instance("a")->host;
+    struct dns_want want = {.type = A, .moment = clock_now()};
+    atomic_store(&host->last_query, 0);
+    instance("a")->made = 0;
+    deadline_set(instance("a"), clock_now());
+    deadlines_run(world.summoner);
+    summoner_dns_wanted(world.summoner, host, &want);
+    size_t starts = sent(MESSAGE_START, NULL);
+    world_dismiss();
+    assert_int_equal(sent(MESSAGE_START, NULL), starts);
+}
+
 static void addresses_come_back_into_use_as_late_as_possible(void **state)
 {
     struct address first, next;
@@ -648,6 +667,7 @@ int main(void)
         TEST(one_reaped_long_after_its_last_query_is_forgotten_at_once),
         TEST(a_query_keeps_it_known_and_starts_it_again),
         TEST(somebody_who_wants_it_in_its_last_moment_gets_it_at_its_addresses),
+        TEST(what_is_wanted_at_the_very_end_starts_nothing),
         TEST(addresses_come_back_into_use_as_late_as_possible),
         TEST(one_that_fails_is_forgotten_after_its_back_off),
         TEST(labels_without_files_do_not_exist),
