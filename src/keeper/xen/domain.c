@@ -312,8 +312,11 @@ static void begin_run(struct xen_domain *domain)
 
 static bool is_to_be_saved(const struct xen_domain *domain)
 {
-    const struct config_service *service =
-        config_find_service(domain->xen->keeper->config, domain->service);
+    char label[CONFIG_LABEL_MAX + 1];
+    const struct config *config = domain->xen->keeper->config;
+    const struct config_service *service = config_find_service(config, domain->service);
+    if (!service)
+        service = config_find_wildcard(config, domain->service, label);
     return service && service->suspend_to == CONFIG_SUSPEND_TO_DISK;
 }
 
