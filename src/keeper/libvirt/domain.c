@@ -18,6 +18,16 @@ static void step_again(evutil_socket_t unused, short events, void *argument)
     libvirt_domain_step(argument);
 }
 
+/* Besides the deadline that there may be. */
+static void step_later(struct libvirt_domain *domain, uint64_t delay)
+{
+    struct timeval wait = clock_timeval(delay);
+    if (!domain->again)
+        domain->again = evtimer_new(domain->connection->libvirt->keeper->base, step_again, domain);
+    if (!domain->again || evtimer_add(domain->again, &wait) != 0)
+        log_error("%s: memory is exhausted: nothing is tried again", domain->service);
+}
+
 /* --- life --- */
 
 struct libvirt_domain *libvirt_domain_new(struct libvirt_connection *connection,
@@ -42,7 +52,7 @@ static void make_way(const struct libvirt_domain *domain)
     TAILQ_FOREACH(other, &domain->connection->domains, entry)
     {
         if (!other->begun && !other->call && strcmp(other->service, domain->service) == 0)
-            libvirt_domain_after(other, 0, step_again);
+            step_later(other, 0);
     }
 }
 
@@ -58,6 +68,8 @@ void libvirt_domain_free(struct libvirt_domain *domain)
     libvirt_console_close(domain);
     if (domain->timer)
         event_free(domain->timer);
+    if (domain->again)
+        event_free(domain->again);
     if (domain->handle)
         virDomainFree(domain->handle);
     descriptor_close(&domain->directory);
@@ -380,11 +392,11 @@ static void failed(struct libvirt_domain *domain, const struct libvirt_call *cal
         break;
     case CALL_DESTROY:
         log_error("%s: %s; trying again", domain->service, call->error.text);
-        libvirt_domain_after(domain, AGAIN_AFTER, step_again);
+        step_later(domain, AGAIN_AFTER);
         break;
     case CALL_LOOK:
         log_error("%s: %s; trying again", domain->service, call->error.text);
-        libvirt_domain_after(domain, AGAIN_AFTER, step_again);
+        step_later(domain, AGAIN_AFTER);
         break;
     }
 }

@@ -152,6 +152,7 @@ static int libvirt_open(struct keeper *keeper, struct error *error)
     virSetErrorFunc(NULL, print_no_errors);
     if (libvirt_adopt_all(libvirt, error) != 0)
         return -1;
+    libvirt_saved_clean(libvirt);
     return is_used(keeper->config) ? configure(libvirt, keeper->config, error) : 0;
 }
 

@@ -92,7 +92,8 @@ struct libvirt_domain {
     struct endpoint probed; /* on no network: where `tcp` is tried; port 0: nowhere */
     int probe;              /* the connection that is under way; -1: none */
     struct event *probe_writable;
-    struct event *timer;
+    struct event *timer; /* a deadline, or of its readiness */
+    struct event *again; /* what has not worked is tried again */
 };
 
 TAILQ_HEAD(libvirt_domains, libvirt_domain);
@@ -269,6 +270,9 @@ void libvirt_saved_path(const struct libvirt_domain *domain, char *path, size_t 
 /* Makes the directory of saved domains, which must be its own user's alone: to be asked before
  * anything is read from there, too. Returns 0, or -1 with the reason. */
 int libvirt_saved_open(const struct keeper *keeper, struct error *error);
+
+/* Removes the files of domains that nobody knows any more, as after the host's restart. */
+void libvirt_saved_clean(const struct libvirt *libvirt);
 
 /* --- ready.c --- */
 
