@@ -163,7 +163,7 @@ void port_service_fail(struct port_service *service);
 
 /* While not ready, answers like port_service_fail() at once, and what is held already too; or holds
  * again: for a service that is backing off or over the limits. The connections of a machine that is
- * suspended are not reset. */
+ * suspended, or may be about to be, are not reset. */
 void port_service_refuse(struct port_service *service, bool refuse);
 
 /* Does a client wait for the machine? */

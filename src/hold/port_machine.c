@@ -179,15 +179,14 @@ static void want_for_connections(struct port_service *service)
         frame->purpose = PURPOSE_SUMMONS;
 }
 
-/* Has it connections, or had them until now? */
-static bool has_been_there(const struct port_service *service)
+bool port_machine_is_there(const struct port_service *service)
 {
     return service->state != PORT_OFF && (service->state != PORT_STARTING || service->resumes);
 }
 
 void port_machine_off(struct port_service *service, enum port_state state)
 {
-    bool was_there = has_been_there(service);
+    bool was_there = port_machine_is_there(service);
     enter(service, state);
     if (state == PORT_SUSPENDED)
         want_for_connections(service);

@@ -319,6 +319,9 @@ void port_attempt_end(struct port_service *service);
  * and false is returned. */
 bool port_machine_seen(struct port_service *service, const struct packet *packet);
 
+/* May it have connections of its own? Be it that it is suspended. */
+bool port_machine_is_there(const struct port_service *service);
+
 /* Enters a state. */
 void port_machine_starting(struct port_service *service);
 void port_machine_ready(struct port_service *service);

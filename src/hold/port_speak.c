@@ -166,12 +166,11 @@ void port_speak_segment(struct port_service *service, struct mac client_mac,
         send_as_self(service->port, &draft);
 }
 
-/* A suspended machine keeps its connections, and answers for them when it resumes. */
+/* A suspended machine, or one that may become one, answers for its connections when it resumes. */
 static bool is_left_to_machine(const struct port_service *service, const struct packet *packet)
 {
-    bool keeps =
-        service->state == PORT_SUSPENDED || (service->state == PORT_STARTING && service->resumes);
-    return keeps && packet->kind == PACKET_TCP && !tcp_is_opening(&packet->tcp);
+    return port_machine_is_there(service) && packet->kind == PACKET_TCP &&
+           !tcp_is_opening(&packet->tcp);
 }
 
 void port_reject(struct port_service *service, const struct packet *packet)

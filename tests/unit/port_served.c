@@ -172,6 +172,12 @@ static void connections_of_suspended_machines_are_not_reset_when_others_are_refu
     struct world *world = *state;
     begin_handoff(world);
     hand_over(world, 1000);
+    port_service_attract(world->service);
+    expect_announcement(world);
+    client_segment_of(world, 1000, TCP_ACK, 100, 200);
+    port_service_refuse(world->service, true);
+    world_silence(world);
+    port_service_refuse(world->service, false);
     port_service_suspended(world->service);
     expect_announcement(world);
     client_segment_of(world, 1000, TCP_ACK, 100, 200);
