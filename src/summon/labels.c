@@ -127,6 +127,16 @@ static void want_first(struct service *instance, const struct dns_want *asked)
     service_want(instance, want);
 }
 
+/* Only where there is no place left would it be the same with any other label. */
+static void turn_away(struct service *service, const struct label_question *question,
+                      const struct error *why)
+{
+    if (instances_known(service) == service->config->places->count)
+        instances_refuse(service, why);
+    else
+        log_debug("%s: its query gets SERVFAIL: %s", question->want.name, why->text);
+}
+
 static enum dns_label_fate decide(struct service *service, const struct label_question *question)
 {
     struct error error;
@@ -146,7 +156,7 @@ static enum dns_label_fate decide(struct service *service, const struct label_qu
     }
     instance = instances_make(service, question->label, -1, &error);
     if (!instance) {
-        instances_refuse(service, &error);
+        turn_away(service, question, &error);
         return DNS_LABEL_NO_RESOURCES;
     }
     want_first(instance, &question->want);

@@ -626,8 +626,9 @@ static void an_instance_whose_addresses_are_gone_is_stopped_and_may_come_back(vo
     assert_int_equal(sent(MESSAGE_STOP, name_of(gone)), 1);
     stop(stays);
     pass(TTL * SECOND);
-    /* Its old machine is still called so. */
+    /* Its old machine is still called so; that is no reason to turn others away. */
     assert_int_equal(ask(gone, A), DNS_LABEL_NO_RESOURCES);
+    assert_int_equal(atomic_load(&wildcard_host()->disposition), DNS_ANSWER);
     keeper_says_of(MESSAGE_EXITED, gone);
     assert_int_equal(ask(gone, A), DNS_LABEL_ADDED);
 }
