@@ -102,7 +102,6 @@ static void stream_ready(evutil_socket_t descriptor, short what, void *argument)
 static int begin_stream(struct exchange *exchange, const char **why)
 {
     exchange->stream = true;
-    exchange->connected = false;
     exchange->query_sent = exchange->received = 0;
     return write_query(exchange, why) != 0
                ? -1

@@ -29,7 +29,7 @@ struct exchange {
     /* Private. All zeroes but for the above, at first. */
     struct event *event; /* NULL: closed */
     int socket;
-    bool stream, connected;
+    bool stream;
     uint16_t id;
     unsigned strange_here;
     size_t query_length, query_sent;
