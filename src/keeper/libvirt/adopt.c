@@ -210,8 +210,10 @@ void libvirt_adopt_stranger(struct libvirt_connection *connection, virDomainPtr 
                : NULL;
     if (!machine) {
         log_error("%s: its domain runs, and cannot be adopted", service->name);
-        if (domain)
+        if (domain) {
+            record_remove(connection->libvirt->directory, domain->directory_name);
             libvirt_domain_free(domain);
+        }
         return;
     }
     libvirt_connection_know(domain, uuid);
