@@ -255,7 +255,7 @@ def a_start_that_fails_refuses_clients_at_once():
         with world(service) as (daemon, client):
             begin = time.monotonic()
             done = client.curl(url(service), check=False)
-            assert done.returncode in (7, 56), done
+            assert done.returncode in lab.REFUSED, done
             assert time.monotonic() - begin < 5, "not at once"
             assert daemon.state(service["name"]) == "failed"
 
@@ -268,7 +268,7 @@ def handoff_waits_for_the_machine_to_speak_whatever_makes_it_ready():
 def handoff_to_an_image_that_takes_nothing_over_fails_and_says_so():
     service = {**WWW, "image": "other.elf", "hold": "handoff", "ready": "tcp:80"}
     with world(service, files={"other.elf": images.kernel(images.HALT)}) as (daemon, client):
-        assert client.curl(url(service), check=False).returncode in (7, 56)
+        assert client.curl(url(service), check=False).returncode in lab.REFUSED
         assert "expected 'delay'" in daemon.status(service["name"])["error"], daemon.status(service["name"])
 
 
@@ -276,7 +276,7 @@ def a_port_that_cannot_be_tried_is_said():
     service = {**WWW, "address": "10.77.0.10", "ready": "tcp:80"}
     network = {key: value for key, value in LAN.items() if key != "port-address"}
     with world(service, network=network) as (daemon, client):
-        assert client.curl(url(service), check=False).returncode in (7, 56)
+        assert client.curl(url(service), check=False).returncode in lab.REFUSED
         assert "address of the port's own" in daemon.status(service["name"])["error"], daemon.status(service["name"])
 
 
@@ -296,7 +296,7 @@ def a_machine_that_dies_is_replaced_for_the_next_client():
             assert b"<html" in client.curl(url(service)).lower()
             os.kill(daemon.status(service["name"])["pid"], signal.SIGKILL)
             daemon.wait_for(service["name"], "failed")
-            assert client.curl(url(service), check=False).returncode in (7, 56)
+            assert client.curl(url(service), check=False).returncode in lab.REFUSED
             lab.wait_until(lambda: client.curl(url(service), check=False).returncode == 0, "it is started again")
 
 

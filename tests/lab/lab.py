@@ -25,6 +25,9 @@ UNIKERNELS = os.path.abspath(os.environ.get("UNIKERNELS", "unikernels"))
 # The longest that anything may take on the slowest machine: what is waited for comes much sooner, or never.
 PATIENCE = 60
 
+# curl's exit status where a connection is refused, or reset while it sends its request or awaits the answer.
+REFUSED = (7, 55, 56)
+
 PR_SET_CHILD_SUBREAPER = 36
 
 
