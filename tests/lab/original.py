@@ -55,7 +55,7 @@ def a_domain_of_libvirt_is_summoned_before_the_answer():
             print("(skipped: built without libvirt)")
             return
         d.start()
-        assert d.state(NAME) == "running", "the test driver's only domain runs from the beginning"
+        lab.wait_until(lambda: d.state(NAME) == "running", "the test driver's only domain is found, which runs from the beginning")
         d.ctl("stop", NAME)
         d.wait_for(NAME, "off")
         begin = time.monotonic()
