@@ -62,7 +62,8 @@ def answers_strictly(www):
             for coding in "identity", "gzip", "br", "gzip, br;q=0.5":
                 answer = connection.get(target, Accept_Encoding=coding)
                 head = connection.request("HEAD", target, Accept_Encoding=coding)
-                expect_equal((head.status, head.fields), (answer.status, answer.fields), f"HEAD {path}")
+                undated = [{**one.fields, "date": None} for one in (head, answer)]  # the second may have passed meanwhile
+                expect_equal((head.status, undated[0]), (answer.status, undated[1]), f"HEAD {path}")
                 expect_equal(answer.status, 200, path)
                 if answer["content-encoding"] is None:
                     expect_equal(answer.body, contents, path)
